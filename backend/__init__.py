@@ -1,0 +1,1 @@
+"""The backend as seen from inside the Blender extension; imports nothing, so that the add-on starts at once."""

@@ -1,0 +1,1 @@
+"""Avatar files: read, write, validate. NumPy only; the Blender add-on imports it too."""

@@ -1,0 +1,1 @@
+"""Captures: a filmed head with its frames, mattes, camera and tracked parameters."""

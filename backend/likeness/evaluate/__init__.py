@@ -1,0 +1,1 @@
+"""Metrics, contact sheets and reports."""

@@ -1,0 +1,1 @@
+"""The layered avatar: field, proxies, training, baking, fine-tuning."""
