@@ -219,7 +219,7 @@ def demo(options: argparse.Namespace, started: float) -> None:
     step("blender", blender, render, avatar, jobs, "--blend", out / "avatar.blend")
     measured = {"seconds": seconds, "peak_gib": peaks, "total_s": time.monotonic() - started}
     (evaluation / "demo.json").write_text(json.dumps(measured, indent=1))
-    step("report", *backend, "report", evaluation, "--out", out)
+    step("report", *backend, "report", evaluation, avatar, "--out", out)
     for name in ("avatar.glb", "avatar.blend", "contact_sheet.png", "avatar.mp4", "report.md", "report.json"):
         print(f"  {_relative(str(out / name))}")
 

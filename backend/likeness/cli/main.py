@@ -1,0 +1,102 @@
+"""``likeness COMMAND ...``: parses, runs one command, and turns problems into one sentence and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from .. import __version__
+from ..errors import LikenessError
+from ..files import write_atomically
+
+COMMANDS = {
+    "head": "look at a head model, or convert one into Likeness' own file",
+    "track": "find head pose, expressions and gaze in a video: video in, capture out",
+    "sample": "copy the sample capture that comes with Likeness",
+    "train": "learn an avatar from a capture: capture in, avatar.glb out",
+    "bake": "write the avatar that a training job has learnt so far, without fine-tuning",
+    "eval": "measure an avatar on frames that it has not seen",
+    "render": "render an avatar to a picture, without Blender",
+    "validate": "check an avatar file and tell what is in it",
+    "bench": "measure speed and accuracy on this machine",
+    "report": "put an evaluation and Blender's renders into one page",
+}
+DESCRIPTION = "Neural head avatars from a short video, rigged in Blender."
+INTERRUPTED = 130
+STANDARD_OUTPUT = "-"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after the program's name; the process's own by default.
+
+    Returns
+    -------
+    int
+        0 on success, 1 for a problem with what the user gave, 2 for wrong usage, 130 when interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="likeness", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"likeness {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        # A command's module brings its heavy libraries with it, so only the one that runs is imported.
+        if name == chosen:
+            import_module(f".{name}", __package__).configure(command)
+            command.add_argument(
+                "--json",
+                nargs="?",
+                const=STANDARD_OUTPUT,
+                metavar="FILE",
+                help="write the result as JSON to FILE, or print it when no file is given",
+            )
+    options = parser.parse_args(words)
+    try:
+        result = import_module(f".{options.command}", __package__).run(options)
+    except LikenessError as error:
+        return _fail(str(error), options.json, 1)
+    except KeyboardInterrupt:
+        return _fail("Interrupted; nothing half-made was left behind.", options.json, INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; what remains in the buffer must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EPERM):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror}. Free some space there or choose another folder.", options.json, 1)
+    if options.json is not None:
+        return _write_result(result, options.json)
+    return 0
+
+
+def _write_result(result: object, place: str) -> int:
+    text = json.dumps(result, indent=1)
+    if place == STANDARD_OUTPUT:
+        print(text)
+        return 0
+    try:
+        write_atomically(Path(place), text.encode())
+    except LikenessError as error:
+        return _fail(str(error), None, 1)
+    return 0
+
+
+def _fail(message: str, json_place: str | None, status: int) -> int:
+    print(f"likeness: {message}", file=sys.stderr)
+    if json_place == STANDARD_OUTPUT:
+        print(json.dumps({"error": message}))
+    return status

@@ -1,0 +1,59 @@
+"""``likeness train``: a capture in, an avatar out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import LikenessError
+from .terminal import progress_bars, tell
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("capture", type=Path, help="a capture folder, from `likeness track` or `likeness sample`")
+    parser.add_argument("avatar", type=Path, help="the .glb file to write")
+    parser.add_argument("--preset", default="preview", help="how much to spend: preview (default)")
+    parser.add_argument("--job", type=Path, help="folder for what is learnt on the way (default: beside the avatar)")
+    parser.add_argument("--seconds", type=float, help="time for all of training; the preset's own by default")
+    parser.add_argument("--seed", type=int, default=0, help="start of all random numbers (default: 0)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change one number of the preset; may be given again",
+    )
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the command."""
+    from ..asset import write_layered_avatar
+    from ..capture.storage import load_capture
+    from ..layered.presets import preset_named, with_overrides
+    from ..layered.training import train
+
+    check_avatar_path(options.avatar)
+    preset = with_overrides(preset_named(options.preset), options.set)
+    capture = load_capture(options.capture)
+    job = options.job or options.avatar.with_suffix("").with_name(f"{options.avatar.stem}-training")
+    with progress_bars() as bars:
+        avatar = train(capture, preset, job, seconds=options.seconds, seed=options.seed, progress=bars)
+    write_layered_avatar(avatar, options.avatar)
+    training = avatar.report.get("training", {})
+    tell(options, f"Wrote {options.avatar} ({options.avatar.stat().st_size / 1e6:.1f} MB).")
+    return {"avatar": str(options.avatar), "training": training}
+
+
+def check_avatar_path(path: Path) -> None:
+    """Make sure, before hours of work, that an avatar can be written to ``path``.
+
+    Raises
+    ------
+    LikenessError
+    """
+    if path.suffix.lower() != ".glb":
+        raise LikenessError(f"{path} must end in .glb, for that is what is written.")
+    if not path.parent.is_dir():
+        raise LikenessError(f"There is no folder {path.parent} to write {path.name} into.")

@@ -1,0 +1,135 @@
+"""An avatar's file against frames that nothing was fitted on, beside what an artist has today."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..asset.layered import LayeredAvatar
+from ..capture.model import Capture
+from ..errors import LikenessError
+from ..files import write_atomically
+from ..layered.playback import Player
+from .baseline import fit_baseline, render_baseline
+from .blender_jobs import blender_jobs
+from .metrics import psnr, ssim
+from .pictures import over, save_srgb, to_bytes, truth
+
+Array = npt.NDArray[np.float32]
+Progress = Callable[[str, float, str], None]
+Marks = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured on the held-out frames.
+
+    Attributes
+    ----------
+    marks : dict
+        ``{name: {"value": v, "unit": u}}``: psnr_fg, psnr_face, baseline_psnr_face and more, means over frames.
+    frames : list of dict
+        The same figures for each held-out frame.
+    shown : tuple of int
+        Frames that the contact sheet shows, evenly spread over the held-out ones.
+    pictures : dict
+        For each shown frame: ``truth``, ``baseline`` and ``trainer``, (H, W, 3) uint8 sRGB over white.
+    size : int
+        Side of the compared pictures, pixels.
+    """
+
+    marks: Marks
+    frames: list[dict[str, float]]
+    shown: tuple[int, ...]
+    pictures: dict[int, dict[str, npt.NDArray[np.uint8]]]
+    size: int
+
+
+def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, progress: Progress) -> Evaluation:
+    """Measure an avatar on a capture's held-out frames, with the tracked pose and nothing fitted.
+
+    Parameters
+    ----------
+    avatar : LayeredAvatar
+        As read from its file, so quantisation is part of the result.
+    capture : Capture
+    size : int
+        Side of the compared pictures, pixels.
+    shown : int
+        Frames kept for the contact sheet.
+    progress : callable
+        Stage, part done, text.
+
+    Raises
+    ------
+    LikenessError
+        If no frame is held out, or the avatar's expressions are not the capture's.
+    """
+    if not capture.held_out:
+        raise LikenessError(f"{capture.folder} holds out no frame, so there is nothing to measure on.")
+    if avatar.expression_names != capture.head.expression_names:
+        raise LikenessError(f"The avatar's expressions are not those of {capture.folder}; was it learnt from another?")
+    progress("Baseline", 0.0, "")
+    baseline = fit_baseline(capture, size)
+    progress("Baseline", 1.0, "")
+    player = Player(avatar)
+    places = np.linspace(0, len(capture.held_out) - 1, min(shown, len(capture.held_out))).round().astype(int)
+    kept = tuple(capture.held_out[place] for place in places)
+    frames: list[dict[str, float]] = []
+    pictures: dict[int, dict[str, npt.NDArray[np.uint8]]] = {}
+    for done, index in enumerate(capture.held_out):
+        target = truth(capture, index, size)
+        camera = capture.camera(index).resized(size, size)
+        ours = over(player.render(capture.pose(index), camera))
+        theirs = over(render_baseline(baseline, capture, index, size))
+        frames.append(
+            {
+                "frame": index,
+                "psnr_fg": psnr(ours, target.picture, target.foreground),
+                "psnr_face": psnr(ours, target.picture, target.face),
+                "psnr_full": psnr(ours, target.picture),
+                "ssim": ssim(ours, target.picture),
+                "l1": float(np.abs(ours - target.picture).mean()),
+                "baseline_psnr_fg": psnr(theirs, target.picture, target.foreground),
+                "baseline_psnr_face": psnr(theirs, target.picture, target.face),
+            }
+        )
+        if index in kept:
+            shots = {"truth": target.picture, "baseline": theirs, "trainer": ours}
+            pictures[index] = {name: to_bytes(shot) for name, shot in shots.items()}
+        progress("Held-out frames", (done + 1) / len(capture.held_out), "")
+    units = {"ssim": "1", "l1": "1"}
+    marks: Marks = {
+        name: {"value": float(np.mean([frame[name] for frame in frames])), "unit": units.get(name, "dB")}
+        for name in frames[0]
+        if name != "frame"
+    }
+    return Evaluation(marks, frames, kept, pictures, size)
+
+
+def write_evaluation(evaluation: Evaluation, avatar: LayeredAvatar, capture: Capture, out: Path) -> None:
+    """Write figures, pictures and what Blender is to render (``blender-jobs.json``) into the folder ``out``."""
+    pictures = out / "pictures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for index, shots in evaluation.pictures.items():
+        for name, shot in shots.items():
+            save_srgb(shot, pictures / f"{index:05d}_{name}.png")
+    summary = {
+        "marks": evaluation.marks,
+        "frames": evaluation.frames,
+        "shown": evaluation.shown,
+        "size": evaluation.size,
+        "held_out": len(capture.held_out),
+        "training_frames": len(capture.training),
+        "provenance": capture.provenance,
+        "training": avatar.report,
+    }
+    write_atomically(out / "evaluation.json", json.dumps(summary, indent=1, default=float).encode())
+    jobs = blender_jobs(avatar, capture, evaluation.shown, evaluation.size)
+    write_atomically(out / "blender-jobs.json", json.dumps(jobs).encode())

@@ -1,0 +1,244 @@
+"""One page on an avatar: contact sheet, film, engines compared, figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+import imageio.v2 as imageio
+import numpy as np
+import numpy.typing as npt
+
+from ..asset import read_layered_avatar
+from ..camera import Camera
+from ..errors import LikenessError
+from ..files import replacing, write_atomically
+from ..rig import Pose
+from ..runtime.render import render
+from .blender_jobs import ENGINES, FILM_RATE
+from .pictures import load_straight, over, save_srgb, to_bytes
+
+Bytes = npt.NDArray[np.uint8]
+COLUMNS = ("truth", "baseline", "trainer", "eevee", "cycles", "error")
+TITLES = ("ground truth", "mesh + texture", "trainer", "Eevee", "Cycles", "error x 3")
+ERROR_GAIN = 3
+CAPTION = 18
+TARGETS: dict[str, tuple[str, float]] = {
+    "total_s": ("at most", 1200),
+    "train_s": ("at most", 480),
+    "peak_gib": ("at most", 6),
+    "psnr_fg": ("at least", 26),
+    "psnr_face": ("at least", 28),
+    "eevee_mae_255": ("at most", 1.5),
+    "eevee_p99_255": ("at most", 6),
+    "cycles_mae_255": ("at most", 1.5),
+    "cycles_p99_255": ("at most", 6),
+}
+VIDEO_TARGETS: dict[str, tuple[str, float]] = {
+    **TARGETS,
+    "total_s": ("at most", 1500),
+    "psnr_fg": ("at least", 18.5),
+    "psnr_face": ("at least", 22.5),
+    "track_px": ("at most", 1.6),
+}
+
+
+def write_report(evaluation: Path, avatar: Path, out: Path) -> dict[str, Any]:
+    """Assemble contact_sheet.png, avatar.mp4, report.md and report.json.
+
+    Parameters
+    ----------
+    evaluation : Path
+        The folder that ``likeness eval`` made, with Blender's renders in it.
+    avatar : Path
+        The avatar's file, whose run-time reference the engines are compared with.
+    out : Path
+        Where the results go.
+
+    Returns
+    -------
+    dict
+        ``{"marks": {name: {"value": v, "unit": u}}}``, as in report.json.
+
+    Raises
+    ------
+    LikenessError
+        If a picture or figure is missing.
+    """
+    summary = _read_json(evaluation / "evaluation.json")
+    marks: dict[str, dict[str, Any]] = dict(summary["marks"])
+    out.mkdir(parents=True, exist_ok=True)
+    save_srgb(contact_sheet(evaluation, summary["shown"]), out / "contact_sheet.png")
+    differences = compare_engines(evaluation, avatar, out / "engines.png")
+    for engine, (mean, percentile) in differences.items():
+        marks[f"{engine}_mae_255"] = {"value": mean, "unit": "1/255"}
+        marks[f"{engine}_p99_255"] = {"value": percentile, "unit": "1/255"}
+    write_film(evaluation / "film", out / "avatar.mp4")
+    tracking = summary["provenance"].get("tracking")
+    if tracking:
+        marks.update({name: {"value": value, "unit": "px"} for name, value in _tracking_marks(tracking).items()})
+    demo = evaluation / "demo.json"
+    if demo.is_file():
+        marks.update(_demo_marks(_read_json(demo)))
+    report = {"marks": marks}
+    write_atomically(out / "report.json", json.dumps(report, indent=1).encode())
+    write_atomically(out / "report.md", _page(summary, marks, bool(tracking)).encode())
+    return report
+
+
+def contact_sheet(evaluation: Path, shown: list[int]) -> Bytes:
+    """One row for each held-out frame: ground truth | baseline | trainer | Eevee | Cycles | error of Eevee."""
+    rows = []
+    for index in shown:
+        pictures = {name: _rgb(evaluation / "pictures" / f"{index:05d}_{name}.png") for name in COLUMNS[:3]}
+        for engine in ENGINES:
+            pictures[engine] = to_bytes(over(load_straight(evaluation / "pictures" / f"{index:05d}_{engine}.png")))
+        difference = np.abs(pictures["trainer"].astype(np.int32) - pictures["truth"])
+        pictures["error"] = np.clip(difference * ERROR_GAIN, 0, 255).astype(np.uint8)
+        rows.append(_captioned(np.concatenate([pictures[name] for name in COLUMNS], 1), f"frame {index}"))
+    width = rows[0].shape[1] // len(COLUMNS)
+    head = np.full((CAPTION + 4, rows[0].shape[1], 3), 255, np.uint8)
+    for column, title in enumerate(TITLES):
+        _write(head, title, (column * width + 4, CAPTION - 3))
+    return np.concatenate([head, *rows])
+
+
+def compare_engines(evaluation: Path, avatar: Path, sheet: Path) -> dict[str, tuple[float, float]]:
+    """Each engine against the NumPy run-time: mean and 99th percentile of the error over the avatar's pixels, of 255.
+
+    Both pictures are laid over black in linear light, encoded as sRGB and compared where either has any coverage.
+    """
+    model = read_layered_avatar(avatar)
+    jobs = [job for job in _read_json(evaluation / "blender-jobs.json") if job["out"].startswith("engines/")]
+    errors: dict[str, list[npt.NDArray[np.float32]]] = {engine: [] for engine in ENGINES}
+    strips: dict[str, list[Bytes]] = {}
+    references: dict[str, npt.NDArray[np.float32]] = {}
+    for job in jobs:
+        engine, name = job["engine"], Path(job["out"]).stem.rsplit("_", 1)[0]
+        if name not in references:
+            references[name] = render(model, _pose(job["pose"]), _camera(job["camera"]))
+        reference, picture = references[name], load_straight(evaluation / job["out"])
+        covered = (reference[..., 3] > 1 / 255) | (picture[..., 3] > 1 / 255)
+        black = (0.0, 0.0, 0.0)
+        difference = np.abs(over(picture, black) - over(reference, black)) * 255
+        errors[engine].append(difference[covered].ravel())
+        strip = strips.setdefault(name, [to_bytes(over(reference))])
+        strip += [to_bytes(over(picture)), to_bytes(difference / 255 * 16)]
+    rows = [
+        _captioned(np.concatenate(strip, 1), f"{name}: reference | {' | '.join(f'{e} | error x 16' for e in ENGINES)}")
+        for name, strip in strips.items()
+    ]
+    save_srgb(np.concatenate(rows), sheet)
+    return {
+        engine: (float(np.concatenate(parts).mean()), float(np.percentile(np.concatenate(parts), 99)))
+        for engine, parts in errors.items()
+    }
+
+
+def write_film(frames: Path, path: Path) -> None:
+    """An MP4 of the numbered RGBA pictures in a folder, over white."""
+    pictures = sorted(frames.glob("*.png"))
+    if not pictures:
+        raise LikenessError(f"There are no pictures of the film in {frames}; render them again.")
+    with (
+        replacing(path) as temporary,
+        imageio.get_writer(
+            temporary,
+            format="FFMPEG",
+            fps=FILM_RATE,
+            codec="libx264",
+            quality=8,
+            macro_block_size=2,  # type: ignore[arg-type]
+        ) as writer,
+    ):
+        for picture in pictures:
+            writer.append_data(to_bytes(over(load_straight(picture))))  # type: ignore[attr-defined]
+
+
+def _page(summary: dict[str, Any], marks: dict[str, dict[str, Any]], from_video: bool) -> str:
+    targets = VIDEO_TARGETS if from_video else TARGETS
+    rows = []
+    for name, mark in marks.items():
+        value = mark["value"]
+        relation, bound = targets.get(name, ("", math.nan))
+        met = (
+            "" if not relation else "yes" if (value <= bound if relation == "at most" else value >= bound) else "**no**"
+        )
+        goal = f"{relation} {bound:g}" if relation else ""
+        rows.append(f"| `{name}` | {value:.2f} | {mark['unit']} | {goal} | {met} |")
+    gain = marks["psnr_face"]["value"] - marks["baseline_psnr_face"]["value"]
+    return "\n".join(
+        [
+            "# Likeness report",
+            "",
+            f"Learnt from {summary['training_frames']} frames, measured on {summary['held_out']} frames on which "
+            f"nothing was fitted, at {summary['size']} x {summary['size']} pixels. On the face, {gain:.1f} dB above "
+            "the tracked mesh with one optimised texture.",
+            "",
+            "![Contact sheet](contact_sheet.png)",
+            "",
+            "| mark | value | unit | goal | met |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+            "PSNR is of sRGB values over white, the mean of per-frame values: `fg` where the matte is over a half, "
+            "`face` in the convex hull of the landmarks. Engines are compared with the NumPy run-time reference on six "
+            "frames, over the avatar's pixels.",
+            "",
+            "![Engines](engines.png)",
+            "",
+            "The film: [avatar.mp4](avatar.mp4). The avatar: [avatar.glb](avatar.glb), [avatar.blend](avatar.blend).",
+            "",
+        ]
+    )
+
+
+def _tracking_marks(tracking: Any) -> dict[str, float]:
+    values = json.loads(tracking) if isinstance(tracking, str) else tracking
+    return {"track_px": float(values["track_px"])} if "track_px" in values else {}
+
+
+def _demo_marks(demo: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    peaks = [peak for peak in demo["peak_gib"].values() if math.isfinite(peak)]
+    marks = {
+        "total_s": {"value": demo["total_s"], "unit": "s"},
+        "train_s": {"value": demo["seconds"]["train"], "unit": "s"},
+    }
+    if peaks:
+        marks["peak_gib"] = {"value": max(peaks), "unit": "GiB"}
+    return marks
+
+
+def _pose(fields: dict[str, Any]) -> Pose:
+    return Pose(**{name: np.array(value, np.float32) for name, value in fields.items()})
+
+
+def _camera(fields: dict[str, Any]) -> Camera:
+    return Camera(**{**fields, "camera_to_world": np.array(fields["camera_to_world"], np.float32)})
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise LikenessError(f"{path} cannot be read ({error}); run `likeness eval` again.") from error
+
+
+def _rgb(path: Path) -> Bytes:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise LikenessError(f"There is no picture at {path}; run `likeness eval` again.")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
+
+
+def _captioned(strip: Bytes, text: str) -> Bytes:
+    bar = np.full((CAPTION, strip.shape[1], 3), 255, np.uint8)
+    _write(bar, text, (4, CAPTION - 5))
+    return np.concatenate([strip, bar])
+
+
+def _write(picture: Bytes, text: str, place: tuple[int, int]) -> None:
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
