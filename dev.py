@@ -146,7 +146,7 @@ def set_up(*wanted: Environment, quiet: bool = False) -> list[Environment]:
         print(f"Environment {environment.name}: installing (Python {version}) ...", flush=True)
         started = time.monotonic()
         _run("Making the environment", [*python, "-m", "venv", "--clear", str(environment.folder)])
-        pip = [str(environment.interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(environment.interpreter), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         files = [part for name in environment.requirements for part in ("-r", str(REQUIREMENTS / name))]
         _run(f"Installing {environment.name}", [*pip, *files])
         for name in environment.without_dependencies:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LikenessError
+from .json_option import add_json_option
 from .terminal import tell
 
 HEAD_HELP = "`standin`, an ict_facekit.npz, an ICT-FaceKit checkout, or a Likeness head .safetensors"
@@ -23,6 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     drawing = actions.add_parser("preview", help="draw template, joints, weights and expressions")
     drawing.add_argument("head", help=HEAD_HELP)
     drawing.add_argument("out", type=Path, help="the .png file to write")
+    for action in (importing, info, drawing):
+        add_json_option(action, default=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

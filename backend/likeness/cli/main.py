@@ -14,6 +14,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import LikenessError
 from ..files import write_atomically
+from .json_option import STANDARD_OUTPUT, add_json_option
 
 COMMANDS = {
     "head": "look at a head model, or convert one into Likeness' own file",
@@ -29,7 +30,6 @@ COMMANDS = {
 }
 DESCRIPTION = "Neural head avatars from a short video, rigged in Blender."
 INTERRUPTED = 130
-STANDARD_OUTPUT = "-"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,13 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A command's module brings its heavy libraries with it, so only the one that runs is imported.
         if name == chosen:
             import_module(f".{name}", __package__).configure(command)
-            command.add_argument(
-                "--json",
-                nargs="?",
-                const=STANDARD_OUTPUT,
-                metavar="FILE",
-                help="write the result as JSON to FILE, or print it when no file is given",
-            )
+            add_json_option(command, default=None)
     options = parser.parse_args(words)
     try:
         result = import_module(f".{options.command}", __package__).run(options)

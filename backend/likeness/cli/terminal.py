@@ -11,6 +11,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .json_option import STANDARD_OUTPUT
+
 
 class Report(Protocol):
     """Called by long work: name of the stage, part done (0..1), and a short text about the state."""
@@ -57,5 +59,5 @@ def progress_bars() -> Iterator[Report]:
 
 def tell(options: argparse.Namespace, text: str) -> None:
     """Print a line for a person; silent when standard output belongs to the result as JSON."""
-    if options.json != "-":
+    if options.json != STANDARD_OUTPUT:
         print(text, flush=True)
