@@ -1,0 +1,118 @@
+"""The appearance decoder: a global network, once per frame, whose output is a spatial network, once per hit.
+
+    h = relu(W1 [p, n, d] + b1),   a = softmax(W2 h + b2)
+
+with the position feature p, the normal n and the view direction d in camera space; colour is sum_i a_i C_i.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..asset.layered import Decoder
+
+GEOMETRY_INPUTS = 6
+"""Normal and view direction."""
+
+
+class SpatialWeights(NamedTuple):
+    """The spatial network of one frame: ``first`` (H, D+6) and (H,), ``second`` (B, H) and (B,)."""
+
+    first_weight: torch.Tensor
+    first_bias: torch.Tensor
+    second_weight: torch.Tensor
+    second_bias: torch.Tensor
+
+
+class AppearanceDecoder(torch.nn.Module):
+    """The global network; conditions (9 + E) -> 64 -> 64 -> the spatial network's weights.
+
+    Parameters
+    ----------
+    condition_count : int
+        9 + E.
+    feature_size, basis_count, hidden_size : int
+        D, B and H of the spatial network.
+    width : int
+        Of the global network.
+    temperature : float
+        Factor on W2 and b2, which makes the softmax decide sooner; part of the exported weights.
+    """
+
+    def __init__(
+        self,
+        condition_count: int,
+        feature_size: int,
+        basis_count: int,
+        *,
+        hidden_size: int = 16,
+        width: int = 64,
+        temperature: float = 10.0,
+    ) -> None:
+        super().__init__()
+        self.input_size = feature_size + GEOMETRY_INPUTS
+        self.basis_count, self.hidden_size, self.temperature = basis_count, hidden_size, temperature
+        outputs = hidden_size * (self.input_size + 1) + basis_count * (hidden_size + 1)
+        self.linears = torch.nn.ModuleList(
+            [
+                torch.nn.Linear(condition_count, width),
+                torch.nn.Linear(width, width),
+                torch.nn.Linear(width, outputs),
+            ]
+        )
+        self.activations = torch.nn.ModuleList([torch.nn.PReLU(width, 0.1), torch.nn.PReLU(width, 0.1)])
+
+    def forward(self, conditions: torch.Tensor) -> SpatialWeights:
+        """Weights of the spatial network under conditions (9 + E,)."""
+        values = conditions[None]
+        for linear, activation in zip(self.linears, self.activations, strict=False):
+            values = activation(linear(values))
+        values = self.linears[-1](values)[0]
+        hidden, bases = self.hidden_size, self.basis_count
+        sizes = (hidden * self.input_size, hidden, bases * hidden, bases)
+        first, first_bias, second, second_bias = values.split(sizes)
+        return SpatialWeights(
+            first.view(hidden, self.input_size),
+            first_bias,
+            self.temperature * second.view(bases, hidden),
+            self.temperature * second_bias,
+        )
+
+    def exported(self) -> Decoder:
+        """The network as the avatar file holds it, temperature folded in."""
+        weights = [linear.weight.detach().cpu().numpy().astype(np.float32) for linear in self.linears]
+        biases = [linear.bias.detach().cpu().numpy().astype(np.float32) for linear in self.linears]
+        slopes = [activation.weight.detach().cpu().numpy().astype(np.float32) for activation in self.activations]
+        scale = np.ones((len(biases[2]), 1), np.float32)
+        scale[self.hidden_size * (self.input_size + 1) :] = self.temperature
+        weights[2], biases[2] = weights[2] * scale, biases[2] * scale[:, 0]
+        return Decoder(
+            (weights[0], weights[1], weights[2]),
+            (biases[0], biases[1], biases[2]),
+            (slopes[0], slopes[1]),
+            self.hidden_size,
+        )
+
+
+def imported(decoder: Decoder, feature_size: int, basis_count: int) -> AppearanceDecoder:
+    """The torch network of a file's decoder (its temperature is folded in already)."""
+    width, conditions = decoder.weights[0].shape
+    network = AppearanceDecoder(
+        conditions, feature_size, basis_count, hidden_size=decoder.hidden_size, width=width, temperature=1.0
+    )
+    with torch.no_grad():
+        for linear, weight, bias in zip(network.linears, decoder.weights, decoder.biases, strict=True):
+            linear.weight.copy_(torch.as_tensor(weight))
+            linear.bias.copy_(torch.as_tensor(bias))
+        for activation, slopes in zip(network.activations, decoder.slopes, strict=True):
+            activation.weight.copy_(torch.as_tensor(slopes))
+    return network
+
+
+def basis_weights(inputs: torch.Tensor, weights: SpatialWeights) -> torch.Tensor:
+    """Softmax weights (N, B) of the bases at hits with inputs (N, D+6)."""
+    hidden = torch.relu(torch.addmm(weights.first_bias, inputs, weights.first_weight.T))
+    return torch.softmax(torch.addmm(weights.second_bias, hidden, weights.second_weight.T), 1)

@@ -1,0 +1,137 @@
+"""A capture's pictures, mattes, face masks and cameras at a working size, held compactly in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from ..camera import Camera
+from ..capture.model import Capture
+from ..errors import LikenessError
+
+
+@dataclass(frozen=True)
+class TrainingFrames:
+    """N frames of a capture, resized by area so that none of the original pixels is skipped.
+
+    Attributes
+    ----------
+    pictures : (N, H, W, 3) uint8
+        sRGB-encoded.
+    mattes : (N, H, W) uint8
+        255 is the person.
+    face_masks : (N, H, W) bool
+        Inside of the convex hull of the landmarks; empty where the face was not seen.
+    cameras : tuple of Camera
+        At the working size.
+    expression : (N, E) float32
+    root_rotation, root_translation : (N, 3) float32
+    joint_rotations : (N, 4, 3) float32
+    training, held_out : tuple of int
+        Frames that may, and that may not, be fitted on.
+    """
+
+    pictures: torch.Tensor
+    mattes: torch.Tensor
+    face_masks: torch.Tensor
+    cameras: tuple[Camera, ...]
+    expression: torch.Tensor
+    root_rotation: torch.Tensor
+    root_translation: torch.Tensor
+    joint_rotations: torch.Tensor
+    training: tuple[int, ...]
+    held_out: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the working pictures, pixels."""
+        return int(self.pictures.shape[2]), int(self.pictures.shape[1])
+
+
+def load_frames(capture: Capture, longer_side: int, device: torch.device | str = "cpu") -> TrainingFrames:
+    """Read a capture's pictures at a working size.
+
+    Parameters
+    ----------
+    capture : Capture
+    longer_side : int
+        Size of the longer side, pixels; pictures are never enlarged.
+    device : torch.device or str
+        Where the tensors shall live.
+
+    Raises
+    ------
+    LikenessError
+        If a picture or a matte cannot be read, or has another size than the capture says.
+    """
+    scale = min(1.0, longer_side / max(capture.width, capture.height))
+    width, height = max(1, round(capture.width * scale)), max(1, round(capture.height * scale))
+    count = len(capture)
+    pictures = np.empty((count, height, width, 3), np.uint8)
+    mattes = np.empty((count, height, width), np.uint8)
+    for index in range(count):
+        picture = _read(capture, capture.frames[index], cv2.IMREAD_COLOR)
+        pictures[index] = cv2.cvtColor(
+            cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB
+        )
+        matte = _read(capture, capture.mattes[index], cv2.IMREAD_GRAYSCALE)
+        mattes[index] = cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA)
+    masks = [
+        face_mask(points * [width / capture.width, height / capture.height], width, height)
+        for points in capture.landmarks
+    ]
+    return TrainingFrames(
+        pictures=torch.as_tensor(pictures, device=device),
+        mattes=torch.as_tensor(mattes, device=device),
+        face_masks=torch.as_tensor(np.stack(masks), device=device),
+        cameras=tuple(capture.camera(index).resized(width, height) for index in range(count)),
+        expression=_tensor(capture.expression, device),
+        root_rotation=_tensor(capture.root_rotation, device),
+        root_translation=_tensor(capture.root_translation, device),
+        joint_rotations=_tensor(capture.joint_rotations, device),
+        training=capture.training,
+        held_out=capture.held_out,
+    )
+
+
+def face_mask(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Inside of the landmarks' convex hull.
+
+    Parameters
+    ----------
+    landmarks : (P, 2)
+        Pixels; rows that are not finite are left out.
+    width, height : int
+
+    Returns
+    -------
+    (height, width) bool
+    """
+    mask = np.zeros((height, width), np.uint8)
+    seen = landmarks[np.isfinite(landmarks).all(1)]
+    if len(seen) >= 3:
+        # Pixel (0, 0) covers 0..1, and OpenCV counts from pixel centres.
+        hull = cv2.convexHull(np.floor(seen).astype(np.int32))
+        cv2.fillConvexPoly(mask, hull, 1)
+    return mask.astype(bool)
+
+
+def _read(capture: Capture, name: str, flags: int) -> np.ndarray:
+    path = capture.folder / name
+    picture = cv2.imread(str(path), flags)
+    if picture is None:
+        raise LikenessError(f"Cannot read {path}: it is missing or not a picture. Track the capture again.")
+    if picture.shape[:2] != (capture.height, capture.width):
+        found, wanted = f"{picture.shape[1]}x{picture.shape[0]}", f"{capture.width}x{capture.height}"
+        raise LikenessError(f"{path} measures {found} pixels, but the capture says {wanted}. Track it again.")
+    return picture
+
+
+def _tensor(values: np.ndarray, device: torch.device | str) -> torch.Tensor:
+    return torch.as_tensor(np.asarray(values, np.float32), device=device)

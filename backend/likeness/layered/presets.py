@@ -1,0 +1,175 @@
+"""Every number of training a layered avatar, in one frozen place; a preset is one set of them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from ..errors import LikenessError
+from .geometry_preset import GeometryPreset
+
+
+@dataclass(frozen=True)
+class FineTuningPreset:
+    """Stage 3: textures and decoder through the rasterised layers.
+
+    Attributes
+    ----------
+    steps : int
+        At most this many; the time budget may end it sooner.
+    pixels : int
+        Pixels per step, all from one frame.
+    face_share : float
+        Share of them inside the face's landmarks.
+    texture_rate, decoder_rate : float
+        Adam's step sizes at the start; texture values are 0..1.
+    final_rate : float
+        Share of the step sizes left at the end of the cosine.
+    rotation_rate, translation_rate, expression_rate : float
+        Step sizes of the per-frame corrections, radians, metres and expression units.
+    correction_start : float
+        Part of the run after which corrections are learnt too, 0..1.
+    correction_interval : int
+        Corrections take part in every so-manieth step.
+    alpha_weight : float
+        Weight of |alpha - matte|.
+    distortion_weight : float
+        Weight of :func:`likeness.layered.compositing.distortion`, levels in centimetres.
+    agreement_weight : float
+        Pull of each texel's bases towards their mean, per visit; keeps looks from being learnt off single frames.
+    expression_weight : float
+        Weight of the squared expression corrections.
+    expression_noise : float
+        Standard deviation of noise on the decoder's conditions.
+    seen_threshold : float
+        Weight with which training frames must have seen a texel for its values to count as learnt.
+    """
+
+    steps: int = 4000
+    pixels: int = 6000
+    face_share: float = 0.5
+    texture_rate: float = 0.02
+    decoder_rate: float = 2e-3
+    final_rate: float = 0.05
+    rotation_rate: float = 4e-4
+    translation_rate: float = 1e-4
+    expression_rate: float = 2e-3
+    correction_start: float = 0.1
+    correction_interval: int = 2
+    alpha_weight: float = 0.1
+    distortion_weight: float = 0.02
+    agreement_weight: float = 0.0
+    expression_weight: float = 0.02
+    expression_noise: float = 0.02
+    seen_threshold: float = 0.25
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much to spend on an avatar, and on what.
+
+    Attributes
+    ----------
+    name : str
+    seconds : float
+        Time for stage 1, baking and fine-tuning together.
+    stage_one_share : float
+        Part of it that stage 1 may take; zero starts fine-tuning from hull shells.
+    picture_size : int
+        Longer side of the pictures that are trained on, pixels.
+    basis_count, feature_size, hidden_size : int
+        B bases, D position-feature channels, H hidden units of the spatial network.
+    tile_size, gutter : int
+        Texels of a layer's tile and of its border in the file.
+    threads : int
+        Threads of torch; zero leaves torch's own choice.
+    geometry : GeometryPreset
+    fine_tuning : FineTuningPreset
+    """
+
+    name: str
+    seconds: float
+    stage_one_share: float
+    picture_size: int
+    basis_count: int
+    feature_size: int = 8
+    hidden_size: int = 16
+    tile_size: int = 256
+    gutter: int = 4
+    threads: int = 2
+    geometry: GeometryPreset = field(default_factory=GeometryPreset)
+    fine_tuning: FineTuningPreset = field(default_factory=FineTuningPreset)
+
+
+PREVIEW = Preset(name="preview", seconds=450.0, stage_one_share=0.45, picture_size=256, basis_count=8)
+"""A recognisable, animated head in eight minutes on two processor cores."""
+
+PRESETS = {preset.name: preset for preset in (PREVIEW,)}
+
+
+def preset_named(name: str) -> Preset:
+    """A preset by its name.
+
+    Raises
+    ------
+    LikenessError
+        If there is none.
+    """
+    if name not in PRESETS:
+        raise LikenessError(f"There is no preset {name!r}; choose one of {', '.join(sorted(PRESETS))}.")
+    return PRESETS[name]
+
+
+def with_overrides(preset: Preset, changes: Sequence[str]) -> Preset:
+    """A preset with some numbers changed.
+
+    Parameters
+    ----------
+    preset : Preset
+    changes : sequence of str
+        Each ``NAME=VALUE``; a name inside ``geometry`` or ``fine_tuning`` is written with a dot, as in
+        ``fine_tuning.steps=500``. A value is a number, or numbers in parentheses.
+
+    Raises
+    ------
+    LikenessError
+        If a name is unknown, or a value has the wrong type.
+    """
+    for change in changes:
+        name, separator, text = change.partition("=")
+        if not separator:
+            raise LikenessError(f"{change!r} is no change of a preset; write NAME=VALUE, such as tile_size=512.")
+        preset = _changed(preset, name.strip().split("."), text.strip(), name.strip())
+    return preset
+
+
+def _changed(part: Any, names: list[str], text: str, whole: str) -> Any:
+    known = [entry.name for entry in fields(part)]
+    if names[0] not in known:
+        raise LikenessError(f"A preset has no {whole!r}; known here are {', '.join(known)}.")
+    old = getattr(part, names[0])
+    if is_dataclass(old) != (len(names) > 1):
+        raise LikenessError(f"{whole!r} names no single number of a preset; name one inside it, with a dot.")
+    if len(names) > 1:
+        return replace(part, **{names[0]: _changed(old, names[1:], text, whole)})
+    return replace(part, **{names[0]: _parsed(text, old, whole)})
+
+
+def _parsed(text: str, old: Any, name: str) -> Any:
+    if isinstance(old, str):
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = None
+    if isinstance(old, tuple) and isinstance(value, tuple) and all(isinstance(entry, int | float) for entry in value):
+        return tuple(float(entry) for entry in value)
+    if isinstance(old, bool) and isinstance(value, bool):
+        return value
+    if isinstance(old, int) and not isinstance(old, bool) and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(old, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise LikenessError(f"{name} takes a value like {old!r}, not {text!r}.")
