@@ -1,1 +1,6 @@
 """Avatar files: read, write, validate. NumPy only; the Blender add-on imports it too."""
+
+from .read import read_layered_avatar
+from .write import write_layered_avatar
+
+__all__ = ["read_layered_avatar", "write_layered_avatar"]
