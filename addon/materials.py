@@ -1,0 +1,47 @@
+"""One material per layer: emission and transparency by the decoded colour and alpha."""
+
+from __future__ import annotations
+
+import bpy
+
+from .graph import Graph
+
+
+def layer_material(name: str, decoded: bpy.types.NodeTree, *, casts_shadow: bool) -> bpy.types.Material:
+    """A layer's material.
+
+    Parameters
+    ----------
+    name : str
+    decoded : bpy.types.NodeTree
+        Group with outputs ``Color`` and ``Alpha``.
+    casts_shadow : bool
+        Whether the layer is solid to light. The innermost one is, so that the head throws one plain shadow; decoding
+        the look for every light would cost much and show nothing.
+    """
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    # Blended and without overlap, Eevee draws the nearest surface of each slot, slots in order: what the run-time says.
+    material.surface_render_method = "BLENDED"
+    material.use_transparency_overlap = False
+    material.use_backface_culling = True
+    material.use_backface_culling_shadow = False
+    material.use_transparent_shadow = True
+    # The look holds its own light; sampling every triangle as a lamp would only add noise to other objects.
+    material.cycles.emission_sampling = "NONE"
+    graph = Graph(material.node_tree)
+    look = graph.call(decoded, {})
+    emission = graph.node("ShaderNodeEmission", {"Color": look["Color"], "Strength": 1.0}).outputs[0]
+    transparent = graph.node("ShaderNodeBsdfTransparent", {}).outputs[0]
+    front = graph.node("ShaderNodeMixShader", {0: look["Alpha"], 1: transparent, 2: emission}).outputs[0]
+    # Cycles knows no culling: it meets back faces, too.
+    backfacing = graph.node("ShaderNodeNewGeometry", {}).outputs["Backfacing"]
+    visible = graph.node("ShaderNodeMixShader", {0: backfacing, 1: front, 2: transparent}).outputs[0]
+    if casts_shadow:
+        black = graph.node("ShaderNodeEmission", {"Color": (0, 0, 0, 1), "Strength": 0.0}).outputs[0]
+    else:
+        black = transparent
+    shadow_ray = graph.node("ShaderNodeLightPath", {}).outputs["Is Shadow Ray"]
+    surface = graph.node("ShaderNodeMixShader", {0: shadow_ray, 1: visible, 2: black}).outputs[0]
+    graph.node("ShaderNodeOutputMaterial", {"Surface": surface})
+    return material

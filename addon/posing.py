@@ -1,0 +1,101 @@
+"""Poses of a rig: reading one, setting one, keying one."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+from mathutils import Quaternion
+
+from ..backend.likeness.rig import JOINTS, POSED_JOINTS, Pose
+from .armature import FACE
+
+Array = npt.NDArray[np.float32]
+
+
+def expression_names(rig: bpy.types.Object) -> tuple[str, ...]:
+    """Names of the rig's expressions, in the avatar's order."""
+    return tuple(rig.data["likeness"]["expression_names"])
+
+
+def set_pose(rig: bpy.types.Object, pose: Pose) -> None:
+    """Pose a rig.
+
+    Parameters
+    ----------
+    rig : bpy.types.Object
+    pose : likeness.rig.Pose
+    """
+    bones = rig.pose.bones
+    face = bones[FACE]
+    for name, weight in zip(expression_names(rig), pose.expression, strict=True):
+        face[name] = float(weight)
+    rotations = np.concatenate([pose.root_rotation[None], pose.joint_rotations])
+    for joint, vector in zip(JOINTS, rotations, strict=True):
+        bones[joint].rotation_mode = "QUATERNION"
+        bones[joint].rotation_quaternion = _quaternion(vector)
+    bones["root"].location = [float(number) for number in pose.root_translation]
+    rig.update_tag()
+
+
+def key_pose(rig: bpy.types.Object, pose: Pose, frame: float) -> None:
+    """Pose a rig and key everything that a pose holds.
+
+    Parameters
+    ----------
+    rig : bpy.types.Object
+    pose : likeness.rig.Pose
+    frame : float
+    """
+    set_pose(rig, pose)
+    key_current(rig, frame)
+
+
+def key_current(rig: bpy.types.Object, frame: float) -> None:
+    """Key the pose that a rig is in."""
+    bones = rig.pose.bones
+    for name in expression_names(rig):
+        bones[FACE].keyframe_insert(f'["{bpy.utils.escape_identifier(name)}"]', frame=frame, group="Expression")
+    for joint in JOINTS:
+        bones[joint].keyframe_insert("rotation_quaternion", frame=frame, group=joint)
+    bones["root"].keyframe_insert("location", frame=frame, group="root")
+
+
+def evaluated_pose(rig: bpy.types.Object) -> Pose:
+    """The pose that an evaluated rig shows, after animation, drivers and constraints.
+
+    Parameters
+    ----------
+    rig : bpy.types.Object
+        From the dependency graph.
+    """
+    bones = rig.pose.bones
+    local = {
+        joint: rig.convert_space(
+            pose_bone=bones[joint], matrix=bones[joint].matrix, from_space="POSE", to_space="LOCAL"
+        )
+        for joint in JOINTS
+    }
+    return Pose(
+        np.array([bones[FACE][name] for name in expression_names(rig)], np.float32),
+        _axis_angle(local["root"].to_quaternion()),
+        np.array(local["root"].to_translation(), np.float32),
+        np.stack([_axis_angle(local[joint].to_quaternion()) for joint in POSED_JOINTS]),
+    )
+
+
+def _quaternion(vector: npt.ArrayLike) -> Quaternion:
+    vector = np.asarray(vector, np.float64)
+    angle = float(np.linalg.norm(vector))
+    return Quaternion((1, 0, 0, 0)) if angle == 0 else Quaternion(tuple(vector / angle), angle)
+
+
+def _axis_angle(quaternion: Quaternion) -> Array:
+    """Axis times angle, the angle at most half a turn."""
+    w, *xyz = quaternion
+    vector = np.array(xyz, np.float64)
+    sine = float(np.linalg.norm(vector))
+    if sine < 1e-12:
+        return np.zeros(3, np.float32)
+    sign = -1.0 if w < 0 else 1.0
+    return (vector * (2 * np.arctan2(sine, abs(w)) * sign / sine)).astype(np.float32)
