@@ -1,0 +1,47 @@
+"""How torch tensors reach Warp kernels: without a copy, on whichever device they live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import warp as wp
+
+# Warp greets on the first launch and reports each module that it compiles; a library keeps quiet.
+wp.config.log_level = wp.LOG_ERROR
+wp.init()
+
+
+def warp_view(tensor: torch.Tensor, dtype: Any = wp.float32) -> Any:
+    """A Warp array over a tensor's own memory.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Contiguous; its last axis is taken up by ``dtype`` when that is a vector.
+    dtype : Warp type
+        What one element is, for example ``wp.vec3``.
+
+    Returns
+    -------
+    wp.array
+    """
+    if tensor.numel() == 0:
+        # Warp cannot tell the layout of an empty tensor.
+        return wp.empty(0, dtype=dtype, device=wp.device_from_torch(tensor.device))
+    return wp.from_torch(tensor.detach(), dtype=dtype)
+
+
+def launch(kernel: Any, count: int, inputs: Sequence[Any], device: torch.device) -> None:
+    """Run a kernel over ``count`` threads on the device that holds its tensors, in torch's own stream there.
+
+    Warp runs a CPU kernel's threads one after another on the calling thread, and a CUDA kernel's in parallel.
+    """
+    if count == 0:
+        return
+    if device.type == "cuda":
+        stream = wp.stream_from_torch(torch.cuda.current_stream(device))
+        wp.launch(kernel, dim=count, inputs=list(inputs), device=wp.device_from_torch(device), stream=stream)
+    else:
+        wp.launch(kernel, dim=count, inputs=list(inputs), device="cpu")

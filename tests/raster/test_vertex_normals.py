@@ -1,0 +1,67 @@
+"""Smooth vertex normals: corner-angle weights, welding, gradients."""
+
+import numpy as np
+import torch
+from likeness.raster.vertex_normals import vertex_normals
+
+
+def fan(corner_angles: list[float]) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """Triangles around vertex 0 with given angles there, bent out of one plane, and the loop-by-loop reference."""
+    turns = np.cumsum([0.0, *corner_angles])
+    heights = 0.3 * np.sin(3 * turns + 1)
+    rim = np.stack([np.cos(turns), np.sin(turns), heights], 1)
+    points = np.concatenate([[[0.0, 0.0, 0.5]], rim])
+    faces = np.array([[0, i + 1, i + 2] for i in range(len(corner_angles))])
+    expected = np.zeros_like(points)
+    for face in faces:
+        a, b, c = points[face]
+        normal = np.cross(b - a, c - a)
+        normal /= np.linalg.norm(normal)
+        for corner in range(3):
+            here, following, previous = (points[face[(corner + k) % 3]] for k in range(3))
+            one, two = following - here, previous - here
+            cosine = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
+            expected[face[corner]] += np.arccos(cosine) * normal
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    return torch.tensor(points), torch.tensor(faces), expected
+
+
+def test_normals_are_the_angle_weighted_mean_of_face_normals():
+    points, faces, expected = fan([0.2, 1.3, 0.9, 0.4])
+    np.testing.assert_allclose(vertex_normals(points, faces), expected, atol=1e-12)
+
+
+def test_a_fan_cut_into_slivers_keeps_its_normal():
+    """Angle weights do not see how a flat piece is triangulated; area or equal weights would."""
+    corner = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=torch.float64)
+    coarse = torch.tensor([[0, 1, 2], [0, 2, 3], [0, 3, 1]])
+    middle = 0.9 * corner[1:2] + 0.1 * corner[2:3]
+    fine = torch.tensor([[0, 1, 4], [0, 4, 2], [0, 2, 3], [0, 3, 1]])
+    a = vertex_normals(corner, coarse)[0]
+    b = vertex_normals(torch.cat([corner, middle]), fine)[0]
+    np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+def test_welded_vertices_share_the_normal_of_the_unsplit_mesh():
+    points, faces, _ = fan([0.7, 0.8, 1.1, 0.6, 0.9])
+    split = points[faces].reshape(-1, 3)
+    normals = vertex_normals(split, torch.arange(len(split)).view(-1, 3), weld=faces.reshape(-1))
+    np.testing.assert_allclose(normals, vertex_normals(points, faces)[faces].reshape(-1, 3), atol=1e-12)
+    unwelded = vertex_normals(split, torch.arange(len(split)).view(-1, 3))
+    assert (normals - unwelded).abs().max() > 0.05
+
+
+def test_gradients_agree_with_finite_differences():
+    points, faces, _ = fan([0.7, 0.8, 1.1])
+    points.requires_grad_()
+    assert torch.autograd.gradcheck(lambda p: vertex_normals(p, faces), (points,))
+
+
+def test_degenerate_triangles_leave_no_nan():
+    points = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [2, 0, 0]], requires_grad=True)
+    faces = torch.tensor([[0, 1, 2], [0, 1, 3], [1, 1, 1]])
+    normals = vertex_normals(points, faces)
+    assert normals[:3].tolist() == [[0.0, 0.0, 1.0]] * 3
+    assert normals[3].tolist() == [0.0, 0.0, 0.0]
+    normals.sum().backward()
+    assert points.grad is not None and torch.isfinite(points.grad).all()
