@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,13 @@ from safetensors.numpy import save
 from ..errors import LikenessError
 from ..files import write_atomically
 from ..rig import CORRECTIVE_COUNT, JOINTS
+from ..tensors import read_tensors
 from .model import HeadModel
 
 FORMAT = "likeness-head"
 VERSION = 1
 MAXIMUM_BYTES = 256 * 2**20
 MAXIMUM_VERTICES = 200_000
-
-_DTYPES = {"F16": np.float16, "F32": np.float32, "I32": np.int32, "U8": np.uint8}
 
 
 def save_head(head: HeadModel, path: Path) -> None:
@@ -63,7 +61,7 @@ def load_head(path: Path) -> HeadModel:
     LikenessError
         If the file is not there, is not a head model, or disagrees with itself.
     """
-    tensors, metadata = _read_tensors(path)
+    tensors, metadata = read_tensors(path, "a head model", MAXIMUM_BYTES)
     if metadata.get("format") != FORMAT:
         raise LikenessError(f"{path} is not a Likeness head model; make one with `likeness head import`.")
     if metadata.get("version") != str(VERSION):
@@ -145,37 +143,3 @@ def check_head(head: HeadModel, origin: str) -> None:
             raise LikenessError(f"{origin}: {name} points outside 0..{limit - 1}.")
     if len(set(head.expression_names)) != expressions:
         raise LikenessError(f"{origin}: expression names are not unique.")
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Tensors and metadata of a safetensors file, every size checked against the file before memory is taken."""
-    try:
-        size = path.stat().st_size
-        if size > MAXIMUM_BYTES:
-            raise LikenessError(f"{path} has {size} bytes; a head model has at most {MAXIMUM_BYTES}.")
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise LikenessError(f"There is no head model at {path}.") from None
-    except OSError as error:
-        raise LikenessError(f"{path} cannot be read: {error.strerror}.") from error
-    try:
-        (length,) = struct.unpack_from("<Q", content)
-        if length > len(content) - 8:
-            raise ValueError("its header is cut off")
-        header = json.loads(content[8 : 8 + length])
-        body = memoryview(content)[8 + length :]
-        metadata = header.pop("__metadata__", {})
-        tensors = {}
-        for name, entry in header.items():
-            dtype, shape, (start, end) = np.dtype(_DTYPES[entry["dtype"]]), entry["shape"], entry["data_offsets"]
-            count = 1
-            for extent in shape:
-                if not isinstance(extent, int) or extent < 0:
-                    raise ValueError(f"{name} has the shape {shape}")
-                count *= extent
-            if not 0 <= start <= end <= len(body) or end - start != count * dtype.itemsize:
-                raise ValueError(f"{name} does not fit into the file")
-            tensors[name] = np.frombuffer(body[start:end], dtype).reshape(shape)
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LikenessError(f"{path} is not a whole .safetensors file: {error}.") from error
-    return tensors, {str(key): str(value) for key, value in metadata.items()}
