@@ -21,4 +21,4 @@ def over(front: Array, back: Array) -> Array:
     front, back : (..., 4) float32
         Premultiplied.
     """
-    return front + (np.float32(1) - front[..., 3:]) * back
+    return np.asarray(front + (1 - front[..., 3:]) * back, np.float32)

@@ -154,7 +154,7 @@ def sample(tile: Array, uv: Array, tile_size: int, gutter: int) -> Array:
     one = np.float32(1)
     upper = tile[first[:, 1], first[:, 0]] * (one - x) + tile[first[:, 1], second[:, 0]] * x
     lower = tile[second[:, 1], first[:, 0]] * (one - x) + tile[second[:, 1], second[:, 0]] * x
-    return upper * (one - y) + lower * y
+    return np.asarray(upper * (one - y) + lower * y, np.float32)
 
 
 def shade(network: SpatialNetwork, textures: LayerTextures, uv: Array, normals: Array, views: Array) -> Array:

@@ -1,9 +1,9 @@
 """Which triangle each pixel sees: the nearest that faces the camera, found in plain NumPy (step 5).
 
 A pixel sees along one ray, through its centre; there is no anti-aliasing. With d the ray and a, b, c the corners in
-camera space, the signed volumes d . (b x c), d . (c x a), d . (a x b) are all negative exactly where the ray goes in through
-the triangle's front, and their shares of their sum are the perspective-correct barycentric weights. Neighbours compute
-the volume over their common edge from the same numbers, so no ray slips between them.
+camera space, the signed volumes d . (b x c), d . (c x a), d . (a x b) are all negative exactly where the ray goes in
+through the triangle's front, and their shares of their sum are the perspective-correct barycentric weights. Neighbours
+compute the volume over their common edge from the same numbers, so no ray slips between them.
 """
 
 from __future__ import annotations
