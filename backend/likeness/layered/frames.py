@@ -134,4 +134,4 @@ def _read(capture: Capture, name: str, flags: int) -> np.ndarray:
 
 
 def _tensor(values: np.ndarray, device: torch.device | str) -> torch.Tensor:
-    return torch.as_tensor(np.asarray(values, np.float32), device=device)
+    return torch.tensor(np.asarray(values, np.float32), device=device)

@@ -1,0 +1,52 @@
+"""Adam for per-frame corrections: a frame's row moves only when the frame was seen."""
+
+from __future__ import annotations
+
+import torch
+
+from .deformation import PoseCorrections
+from .presets import FineTuningPreset
+
+_FIRST_DECAY, _SECOND_DECAY = 0.8, 0.99
+
+
+class CorrectionOptimiser:
+    """Learns :class:`PoseCorrections`, one frame at a time.
+
+    A frame is seen once in as many steps as there are frames. An ordinary Adam would drive its corrections on by old
+    momentum meanwhile.
+
+    Parameters
+    ----------
+    corrections : PoseCorrections
+    numbers : FineTuningPreset
+        Gives the step sizes.
+    """
+
+    def __init__(self, corrections: PoseCorrections, numbers: FineTuningPreset) -> None:
+        self._rates = [
+            (corrections.expression, numbers.expression_rate),
+            (corrections.root_rotation, numbers.rotation_rate),
+            (corrections.root_translation, numbers.translation_rate),
+            (corrections.neck_rotation, numbers.rotation_rate),
+            (corrections.camera_shift, numbers.translation_rate),
+        ]
+        self._first = [torch.zeros_like(parameter) for parameter, _ in self._rates]
+        self._second = [torch.zeros_like(parameter) for parameter, _ in self._rates]
+        self._visits = [0] * len(corrections.expression)
+
+    @torch.no_grad()
+    def step(self, index: int, decay: float) -> None:
+        """Move frame ``index`` against its gradient, with step sizes times ``decay``, and forget the gradient."""
+        self._visits[index] += 1
+        visit = self._visits[index]
+        for (parameter, rate), first, second in zip(self._rates, self._first, self._second, strict=True):
+            if parameter.grad is None:
+                continue
+            gradient = parameter.grad[index]
+            first[index].lerp_(gradient, 1 - _FIRST_DECAY)
+            second[index].lerp_(gradient.square(), 1 - _SECOND_DECAY)
+            mean = first[index] / (1 - _FIRST_DECAY**visit)
+            spread = (second[index] / (1 - _SECOND_DECAY**visit)).sqrt()
+            parameter[index] -= rate * decay * mean / (spread + 1e-12)
+            parameter.grad = None

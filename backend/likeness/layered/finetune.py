@@ -1,0 +1,212 @@
+"""Stage 3: learn textures and decoder through the rasterised layers, as the avatar's file will hold them.
+
+Each step renders some pixels of one training frame over a random background and compares sRGB values. Textures are
+rounded to 8 bits in every picture (see :mod:`.texels`). Small per-frame corrections of pose, camera and expression absorb
+what the tracker got wrong; held-out frames never take part.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..raster.interface import Rasteriser
+from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
+from .corrections import CorrectionOptimiser
+from .decoder import AppearanceDecoder
+from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
+from .frames import TrainingFrames
+from .presets import FineTuningPreset, Preset
+from .proxies import Proxies
+from .rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
+from .texels import TexelTable
+
+Progress = Callable[[str, float, str], None]
+"""Told the stage, the part of it that is done (0..1) and a line about it."""
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What fine-tuning learns.
+
+    Attributes
+    ----------
+    table : TexelTable
+        Textures; ``table.textures`` are the 8-bit values.
+    decoder : AppearanceDecoder
+    corrections : PoseCorrections
+    losses : list of float
+        Loss of every step.
+    seconds : float
+        Time taken.
+    """
+
+    table: TexelTable
+    decoder: AppearanceDecoder
+    corrections: PoseCorrections
+    losses: list[float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What stays the same from step to step."""
+
+    proxies: Proxies
+    frames: TrainingFrames
+    rasteriser: Rasteriser
+    table: TexelTable
+    decoder: AppearanceDecoder
+    corrections: PoseCorrections
+    directions: torch.Tensor
+    normals: dict[int, torch.Tensor]
+
+
+def finetune(
+    proxies: Proxies,
+    frames: TrainingFrames,
+    preset: Preset,
+    rasteriser: Rasteriser,
+    *,
+    seconds: float,
+    seed: int = 0,
+    progress: Progress = lambda stage, done, message: None,
+    checkpoint: Callable[[FineTuned], None] | None = None,
+) -> FineTuned:
+    """Learn textures, decoder and corrections.
+
+    Parameters
+    ----------
+    proxies : Proxies
+        Torch tensors; ``proxies.textures`` is where textures start.
+    frames : TrainingFrames
+        Only its training frames are used.
+    preset : Preset
+    rasteriser : Rasteriser
+    seconds : float
+        Time budget; the cosine of the step sizes follows whichever of it and the preset's steps ends first.
+    seed : int
+    progress : callable
+    checkpoint : callable, optional
+        Given the state about once a minute.
+    """
+    numbers = preset.fine_tuning
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    scene = _prepared(proxies, frames, preset, rasteriser)
+    optimiser = torch.optim.Adam(scene.decoder.parameters(), lr=numbers.decoder_rate, betas=(0.9, 0.99), fused=True)
+    correcting = CorrectionOptimiser(scene.corrections, numbers)
+    losses: list[float] = []
+    start = saved = time.monotonic()
+    for step, index in enumerate(_shuffled(frames.training, random)):
+        elapsed = time.monotonic() - start
+        done = max(step / max(numbers.steps, 1), elapsed / seconds if seconds > 0 else 1.0)
+        if done >= 1:
+            break
+        decay = numbers.final_rate + (1 - numbers.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
+        correct = done >= numbers.correction_start and step % numbers.correction_interval == 0
+        loss = _loss(scene, numbers, index, correct, random)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        for group in optimiser.param_groups:
+            group["lr"] = numbers.decoder_rate * decay
+        optimiser.step()
+        scene.table.step(numbers.texture_rate * decay, numbers.agreement_weight)
+        if correct:
+            correcting.step(index, decay)
+        losses.append(float(loss.detach()))
+        if step % 20 == 0:
+            progress("Fine-tuning", done, f"step {step}, loss {np.mean(losses[-50:]):.4f}")
+        if checkpoint is not None and time.monotonic() - saved > 60:
+            saved = time.monotonic()
+            checkpoint(_result(scene, losses, saved - start))
+    progress("Fine-tuning", 1.0, f"{len(losses)} steps, loss {np.mean(losses[-50:] or [0.0]):.4f}")
+    return _result(scene, losses, time.monotonic() - start)
+
+
+def _prepared(proxies: Proxies, frames: TrainingFrames, preset: Preset, rasteriser: Rasteriser) -> _Scene:
+    device = proxies.positions.device
+    conditions = 9 + proxies.expression_basis.shape[2]
+    decoder = AppearanceDecoder(
+        conditions, proxies.feature_size, proxies.basis_count, hidden_size=preset.hidden_size
+    ).to(device)
+    corrections = PoseCorrections(len(frames), proxies.expression_basis.shape[2]).to(device)
+    table = TexelTable(proxies.textures, proxies.layout)
+    directions = ray_directions(frames.cameras[0], device)
+    return _Scene(proxies, frames, rasteriser, table, decoder, corrections, directions, {})
+
+
+def _result(scene: _Scene, losses: list[float], seconds: float) -> FineTuned:
+    return FineTuned(scene.table, scene.decoder, scene.corrections, losses, seconds)
+
+
+def _shuffled(indices: tuple[int, ...], random: np.random.Generator) -> Iterator[int]:
+    """Every index once in random order, again and again."""
+    while True:
+        yield from (int(index) for index in random.permutation(indices))
+
+
+def _loss(
+    scene: _Scene, numbers: FineTuningPreset, index: int, correct: bool, random: np.random.Generator
+) -> torch.Tensor:
+    frames, proxies, device = scene.frames, scene.proxies, scene.directions.device
+    pose = TorchPose.of_frame(frames, index)
+    with torch.set_grad_enabled(correct):
+        posed = scene.corrections.corrected(pose, index)
+        shift = scene.corrections.camera_shift[index]
+        vertices = camera_vertices(posed_vertices(proxies, posed), frames.cameras[index], shift)
+    triangles = visible_triangles(proxies, vertices, frames.cameras[index], scene.rasteriser)
+    pixels = _chosen_pixels(triangles, frames, index, numbers)
+    if index not in scene.normals:
+        # Corrections turn normals by a fraction of a degree, so they are computed once per frame.
+        scene.normals[index] = smooth_normals(proxies, vertices.detach())
+    hits = find_hits(proxies, vertices, scene.normals[index], triangles[:, pixels], scene.directions[pixels])
+    conditions = pose.conditions + numbers.expression_noise * torch.randn_like(pose.conditions)
+    colours, alphas = shade(hits, scene.table.sample, proxies.layout, scene.decoder(conditions))
+    background = _background(random).to(device)
+    picture = composite(colours, alphas)
+    truth, matte = target(frames, index, pixels, background)
+    loss = (linear_to_srgb(over(picture, background)) - linear_to_srgb(truth)).abs().mean()
+    loss = loss + numbers.alpha_weight * (picture[:, 3] - matte).abs().mean()
+    if numbers.distortion_weight:
+        loss = loss + numbers.distortion_weight * distortion(layer_shares(alphas), 100 * proxies.levels)
+    if correct:
+        loss = loss + numbers.expression_weight * scene.corrections.expression[index].square().sum()
+    return loss
+
+
+def target(
+    frames: TrainingFrames, index: int, pixels: torch.Tensor, background: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What was filmed at some pixels (P,) of a frame, in linear light over a background (3,), and the matte (P,)."""
+    filmed = srgb_to_linear(frames.pictures[index].view(-1, 3)[pixels].float() / 255)
+    matte = frames.mattes[index].view(-1)[pixels].float() / 255
+    return filmed * matte[:, None] + (1 - matte[:, None]) * background, matte
+
+
+def _background(random: np.random.Generator) -> torch.Tensor:
+    """Black, white or any colour, so that alpha cannot hide behind one."""
+    kind = random.integers(4)
+    return torch.full((3,), float(kind)) if kind < 2 else torch.as_tensor(random.random(3, np.float32))
+
+
+def _chosen_pixels(
+    triangles: torch.Tensor, frames: TrainingFrames, index: int, numbers: FineTuningPreset
+) -> torch.Tensor:
+    """Random pixels (P,) where a layer or the matte is, a share of them in the face."""
+    shown = (triangles >= 0).any(0) | (frames.mattes[index].view(-1) > 0)
+    anywhere, face = shown.nonzero()[:, 0], frames.face_masks[index].view(-1).nonzero()[:, 0]
+    wanted = round(numbers.face_share * numbers.pixels) if len(face) else 0
+    chosen = [_drawn(face, wanted), _drawn(anywhere, numbers.pixels - wanted)]
+    return torch.cat(chosen)
+
+
+def _drawn(candidates: torch.Tensor, count: int) -> torch.Tensor:
+    if len(candidates) == 0:
+        return candidates
+    return candidates[torch.randint(len(candidates), (count,), device=candidates.device)]
