@@ -185,6 +185,7 @@ BROKEN = {
     "reserved name": (replace(tiny_avatar(), expression_names=("a", "b", "Basis")), r"expression_names\[2\]"),
     "range": (replace(tiny_avatar(), expression_range=np.zeros((3, 2), np.float32)), r"expression_range\[0\]"),
     "entries": (replace(tiny_avatar(), corrective_entries=np.array([2, 2, 16])), r"corrective_entries"),
+    "no head": (replace(tiny_avatar(), head_name=""), r"head_name"),
     "entry 36": (replace(tiny_avatar(), corrective_entries=np.array([2, 14, 36])), r"corrective_entries"),
     "joints": (replace(tiny_avatar(), joints=np.zeros((6, 3), np.float32)), r"joints has shape"),
     "feature size": (replace(tiny_avatar(), feature_size=6), r"feature_size is 6"),

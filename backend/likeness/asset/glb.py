@@ -306,7 +306,7 @@ def open_glb(path: Path) -> Glb:
     document.member("asset").member("version").must_be("2.0")
     required = document.find("extensionsRequired")
     if required is not None and required.items():
-        raise LikenessError(f"extensionsRequired asks for {required.items()[0].text()}, which avatars do not use")
+        required.items()[0].refuse("no required extension, for avatars use none")
     binary = _chunk(rest, BINARY_CHUNK)[0] if rest else memoryview(b"")
     buffer_field = document.find("buffers")
     if buffer_field is not None:

@@ -99,6 +99,8 @@ def check_avatar(avatar: LayeredAvatar) -> None:
     """
     check_sizes(avatar)
     check_names(avatar.expression_names)
+    if not avatar.head_name or not avatar.head_name.isprintable():
+        raise LikenessError("head_name is not a printable name")
     _check_numbers("joints", avatar.joints, (len(JOINTS), 3), FARTHEST)
     _check_ranges(avatar)
     _check_entries(avatar.corrective_entries)
