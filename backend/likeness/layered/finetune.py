@@ -1,8 +1,8 @@
 """Stage 3: learn textures and decoder through the rasterised layers, as the avatar's file will hold them.
 
 Each step renders some pixels of one training frame over a random background and compares sRGB values. Textures are
-rounded to 8 bits in every picture (see :mod:`.texels`). Small per-frame corrections of pose, camera and expression absorb
-what the tracker got wrong; held-out frames never take part.
+rounded to 8 bits in every picture (see :mod:`.texels`). Small per-frame corrections of pose, camera and expression
+absorb what the tracker got wrong; held-out frames never take part.
 """
 
 from __future__ import annotations
