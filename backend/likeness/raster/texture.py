@@ -17,7 +17,6 @@ The gradient with respect to textures is dense: it has the textures' own shape.
 """
 
 # Kernels are Warp's language, not Python: they take all arguments by position, and their types are not Python's.
-# ruff: noqa: PLR0917
 # pyright: reportOperatorIssue=false, reportIndexIssue=false, reportArgumentType=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
 from __future__ import annotations

@@ -14,7 +14,6 @@ that cross the camera's plane need no clipping; only their bounding box does.
 """
 
 # Kernels are Warp's language, not Python: they take all arguments by position, and their types are not Python's.
-# ruff: noqa: PLR0917
 # pyright: reportOperatorIssue=false, reportIndexIssue=false, reportArgumentType=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
 from __future__ import annotations
