@@ -1,0 +1,131 @@
+"""Texture coordinates: charts, cut by xatlas or given, scaled by importance and packed into a square tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import xatlas
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from .mesh import Mesh
+
+Array = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int32]
+
+GUTTER = 2
+"""Texels between charts, at least: bilinear lookups at a chart's edge reach half a texel beyond it on either side."""
+
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Texture coordinates of a mesh.
+
+    Attributes
+    ----------
+    uv : (T, 2) float32
+        Within the tile 0..1, v down, once packed; before that, of any scale, chart by chart.
+    faces_uv : (F, 3) int32
+        Corners of the mesh's faces, in their order.
+    """
+
+    uv: Array
+    faces_uv: Indices
+
+    def chart_of_faces(self) -> npt.NDArray[np.intp]:
+        """Chart (F,) of each face: charts are what hangs together by shared corners."""
+        edges = self.faces_uv[:, [0, 1, 1, 2]].reshape(-1, 2)
+        count = len(self.uv)
+        graph = sparse.coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), (count, count))
+        _, labels = connected_components(graph, directed=False)
+        return np.unique(labels[self.faces_uv[:, 0]], return_inverse=True)[1]
+
+    def face_areas(self) -> npt.NDArray[np.float64]:
+        """Area (F,) of each face in texture space."""
+        a, b, c = (self.uv[self.faces_uv[:, corner]].astype(np.float64) for corner in range(3))
+        return 0.5 * np.abs(np.cross(b - a, c - a))
+
+
+def cut_charts(mesh: Mesh) -> Atlas:
+    """Charts of a mesh, unpacked."""
+    charts = xatlas.Atlas()
+    # xatlas takes small triangles for degenerate; it was made for scenes in larger units than metres.
+    charts.add_mesh(np.ascontiguousarray(mesh.positions * 1000, np.float32), mesh.faces.astype(np.uint32))
+    options = xatlas.ChartOptions()
+    options.max_iterations = 4
+    options.normal_deviation_weight = 0.5
+    options.max_cost = 20.0
+    charts.generate(options, _packing())
+    _, faces_uv, uv = charts[0]
+    return Atlas((uv * [charts.width, charts.height]).astype(np.float32), faces_uv.astype(np.int32))
+
+
+def pack_charts(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating], tile_size: int) -> Atlas:
+    """Scale charts and pack them into a square tile.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    charts : Atlas
+        Of any scale.
+    density : (F,)
+        How many texels per metre each face wants, relative to the others; a chart gets what its faces want on average.
+    tile_size : int
+        Texels on a side.
+
+    Returns
+    -------
+    Atlas
+        Charts lie at least :data:`GUTTER` texels apart and half a gutter from the tile's edge.
+
+    Raises
+    ------
+    ValueError
+        If the charts do not fit into the tile at any scale.
+    """
+    uv = _scaled(mesh, charts, density)
+    inside = tile_size - GUTTER
+    # xatlas takes a scale and answers with a size, which gutters keep from being proportional: search the largest that
+    # fits. The first guess would fill half of the tile.
+    area = Atlas(uv, charts.faces_uv).face_areas().sum()
+    scale, fits, fails, best = inside * np.sqrt(0.5 / area), 0.0, 0.0, None
+    for _ in range(_ATTEMPTS):
+        packed = xatlas.Atlas()
+        packed.add_uv_mesh(np.ascontiguousarray(uv * scale, np.float32), charts.faces_uv.astype(np.uint32))
+        packed.generate(xatlas.ChartOptions(), _packing(texels_per_unit=1.0))
+        size = max(packed.width, packed.height)
+        if packed.atlas_count == 1 and size <= inside:
+            fits, best = scale, packed
+        else:
+            fails = scale
+        scale = 0.5 * (fits + fails) if fits and fails else scale * inside / size * (1.02 if fits else 0.95)
+    if best is None:
+        raise ValueError(f"{charts.chart_of_faces().max() + 1} charts do not fit into a tile of {tile_size} texels")
+    _, faces_uv, packed_uv = best[0]
+    texels = packed_uv * [best.width, best.height] + GUTTER / 2
+    return Atlas((texels / tile_size).astype(np.float32), faces_uv.astype(np.int32))
+
+
+def _scaled(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating]) -> Array:
+    """Texture corners with each chart scaled to its faces' density."""
+    a, b, c = (mesh.positions[mesh.faces[:, corner]].astype(np.float64) for corner in range(3))
+    areas = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    chart = charts.chart_of_faces()
+    wanted = np.bincount(chart, areas * np.asarray(density, np.float64) ** 2)
+    factors = np.sqrt(wanted / np.maximum(np.bincount(chart, charts.face_areas()), 1e-20))
+    of_corner = np.zeros(len(charts.uv))
+    of_corner[charts.faces_uv] = factors[chart][:, None]
+    return (charts.uv * of_corner[:, None]).astype(np.float32)
+
+
+def _packing(texels_per_unit: float = 0.0) -> xatlas.PackOptions:
+    options = xatlas.PackOptions()
+    options.padding = GUTTER
+    options.bilinear = True
+    options.rotate_charts = True
+    options.texels_per_unit = texels_per_unit
+    return options

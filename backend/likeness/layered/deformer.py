@@ -1,0 +1,117 @@
+"""How any point of canonical space moves: attributes of the head's skin, carried outwards.
+
+Near the head a point moves as the nearest skin does. Away from it expressions fade, for hair does not smile, and skin
+weights blur, for they would tear hair where the nearest skin jumps from head to shoulder.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import KDTree
+
+from ..rig import AVATAR_JOINTS, CORRECTIVE_COUNT
+from .canonical import Attributes, CanonicalHead
+from .grid import Grid
+
+Array = npt.NDArray[np.float32]
+
+NEIGHBOURS = 8
+FADE_START, FADE_LENGTH = 0.01, 0.015
+NARROW_BLUR, WIDE_BLUR = 0.012, 0.03
+MAXIMAL_INFLUENCES = 4
+
+
+class Deformer:
+    """Expression basis, pose correctives and skin weights at any canonical point.
+
+    Only the outer skin's vertices are carried outwards: eyeballs and teeth lie close behind lids and lips, but shells
+    outside the head must follow the lids and the lips.
+    """
+
+    def __init__(self, head: CanonicalHead, low: Array, high: Array, cell: float = 0.008) -> None:
+        """Prepare for points between ``low`` and ``high`` (metres); ``cell`` is that of the blurred weights' grid."""
+        self._skin = np.unique(head.model.faces[head.model.regions["skin"]])
+        self._tree = KDTree(head.points[self._skin])
+        attributes = head.attributes[self._skin]
+        self._expression_count = attributes.expression_basis.shape[2]
+        self._moves = np.concatenate(
+            [
+                attributes.expression_basis.reshape(len(self._skin), -1),
+                attributes.corrective_basis.reshape(len(self._skin), -1),
+            ],
+            1,
+        )
+        # Most head models use few of the 36 correctives; columns of zeros are not worth multiplying.
+        self._used = np.flatnonzero(np.abs(self._moves).max(0) > 0)
+        self._moves = np.ascontiguousarray(self._moves[:, self._used])
+        self._weights = attributes.skin_weights
+        self._grid = Grid.over(low, high, cell)
+        nodes = self._grid.points()
+        _, nearest = self._tree.query(nodes)
+        volume = self._weights[nearest].reshape(*self._grid.shape, -1)
+        self._blurred = [
+            np.stack(
+                [
+                    gaussian_filter(volume[..., joint], width / cell, mode="nearest")
+                    for joint in range(volume.shape[-1])
+                ],
+                -1,
+            )
+            for width in (NARROW_BLUR, WIDE_BLUR)
+        ]
+
+    def attributes(self, points: Array) -> Attributes:
+        """Attributes of canonical points (N, 3).
+
+        At a skin vertex they are exactly that vertex's.
+        """
+        blend, distance = self._blend(points)
+        fade = np.exp(-np.maximum(distance - FADE_START, 0) / FADE_LENGTH).astype(np.float32)
+        moves = np.zeros((len(points), 3 * (self._expression_count + CORRECTIVE_COUNT)), np.float32)
+        moves[:, self._used] = (blend @ self._moves) * fade[:, None]
+        split = 3 * self._expression_count
+        return Attributes(
+            moves[:, :split].reshape(len(points), 3, -1),
+            moves[:, split:].reshape(len(points), 3, -1),
+            few_influences(self._softened(points, blend @ self._weights, distance)),
+        )
+
+    def soft_weights(self, points: Array) -> Array:
+        """Skin weights (N, 6) alone, blurred everywhere as they are a centimetre and a half away from the head."""
+        return self._grid.sample(self._blurred[0], points)
+
+    def _blend(self, points: Array) -> tuple[sparse.csr_matrix, Array]:
+        """Interpolation weights (N, V) from skin vertices, and the distance (N,) of the nearest one.
+
+        Modified Shepard interpolation: a neighbour's influence falls to zero at the distance of the first vertex left
+        out, so nothing jumps when neighbours change.
+        """
+        distances, indices = (np.asarray(found) for found in self._tree.query(points, NEIGHBOURS + 1))
+        nearest, reach = distances[:, :1], distances[:, -1:]
+        influence = (np.maximum(reach - distances[:, :-1], 0) / (distances[:, :-1] + 0.15 * nearest + 1e-7)) ** 2
+        influence /= influence.sum(1, keepdims=True)
+        rows = np.repeat(np.arange(len(points)), NEIGHBOURS)
+        shape = (len(points), len(self._skin))
+        blend = sparse.csr_matrix((influence.ravel().astype(np.float32), (rows, indices[:, :-1].ravel())), shape)
+        return blend, nearest[:, 0].astype(np.float32)
+
+    def _softened(self, points: Array, weights: Array, distance: Array) -> Array:
+        narrow, wide = (self._grid.sample(volume, points) for volume in self._blurred)
+        first = np.clip((distance - 0.003) / 0.012, 0, 1)[:, None]
+        second = np.clip((distance - 0.015) / 0.02, 0, 1)[:, None]
+        return weights * (1 - first) + first * (narrow * (1 - second) + wide * second)
+
+
+def few_influences(weights: Array) -> Array:
+    """Skin weights (N, 6) with all but the four largest set to zero, rows summing to one, as glTF wants them."""
+    if weights.shape[1] != len(AVATAR_JOINTS):
+        raise ValueError(f"skin weights have {weights.shape[1]} columns, not {len(AVATAR_JOINTS)}")
+    smallest = np.argsort(weights, 1)[:, : weights.shape[1] - MAXIMAL_INFLUENCES]
+    kept = weights.copy()
+    np.put_along_axis(kept, smallest, 0, 1)
+    # Traces of weight cost file size and change nothing.
+    kept[kept < 1e-4] = 0
+    return (kept / kept.sum(1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,226 @@
+"""Where the head, its hair and its shoulders are before anything is learned.
+
+The head model knows the face exactly and hair not at all; mattes know the outline of everything but no depth. Both
+become distance fields on a grid (negative inside, metres) and are joined: the matte hull, kept within a
+region-dependent distance of the head and a slab for the torso, united with the head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from ..capture.model import Capture
+from ..raster.mesh_query import signed_distance
+from ..rig import JOINTS, skinning_transforms
+from .canonical import CanonicalHead
+from .deformer import Deformer
+from .frames import TrainingFrames
+from .grid import Grid
+
+Array = npt.NDArray[np.float32]
+
+_COARSE = 4
+_BAND = 1.0
+_BROW_LANDMARKS = [105, 334]
+
+FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS, HAIR_THICKNESS = 0.0025, 0.012, 0.008, 0.045
+"""How far outside the head model the surface may lie, by region, metres."""
+
+TORSO_HALF_DEPTH = 0.085
+
+
+@dataclass(frozen=True)
+class HeadDistance:
+    """The head's signed distance on a grid, negative inside, metres.
+
+    Attributes
+    ----------
+    grid : Grid
+    values : (X, Y, Z) float32
+    nearest : (X', Y', Z') int32
+        Nearest triangle at the nodes of ``coarse``.
+    coarse : Grid
+        A coarser grid over the same box.
+    """
+
+    grid: Grid
+    values: Array
+    nearest: npt.NDArray[np.int32]
+    coarse: Grid
+
+
+def head_distance(head: CanonicalHead, grid: Grid) -> HeadDistance:
+    """Signed distance to the canonical head.
+
+    Exact at nodes near the surface. Far from it the distance is nearly linear, so it is interpolated from a grid four
+    times coarser, which takes a tenth of the time.
+    """
+    coarse = grid.with_cell(grid.cell * _COARSE)
+    distances, nearest = _distances(head, coarse.points())
+    rough = distances.reshape(coarse.shape)
+    values = coarse.resampled(rough, grid)
+    # Interpolation over a coarse cell errs by less than the cell's diagonal, so no node near the surface is missed.
+    near = np.abs(values) < (_BAND + np.sqrt(3)) * coarse.cell
+    near_nodes = np.flatnonzero(near.ravel())
+    exact, _ = _distances(head, _nodes(grid, near_nodes))
+    values.reshape(-1)[near_nodes] = exact
+    return HeadDistance(grid, values, nearest.reshape(coarse.shape), coarse)
+
+
+def _distances(head: CanonicalHead, points: Array) -> tuple[Array, npt.NDArray[np.int32]]:
+    vertices, faces = torch.tensor(head.points), torch.tensor(head.model.faces)
+    distance, face, _ = signed_distance(vertices, faces, torch.tensor(points))
+    return distance.numpy(), face.numpy()
+
+
+def _nodes(grid: Grid, indices: npt.NDArray[np.intp]) -> Array:
+    positions = np.stack(np.unravel_index(indices, grid.shape), -1)
+    return (grid.low + grid.cell * positions).astype(np.float32)
+
+
+def canonical_box(
+    frames: TrainingFrames, capture: Capture, head: CanonicalHead, margin: float, count: int = 12
+) -> tuple[Array, Array]:
+    """The part of canonical space that any training picture shows and that head, hair or shoulders can fill.
+
+    Matte outlines are unprojected twice: at the depth of the head, following it, and at the depth of the neck's base,
+    staying with the body. The box holds both, the head model itself, and ``margin`` on all sides.
+
+    Returns
+    -------
+    low, high : (3,) float32
+        Corners, metres.
+    """
+    low, high = head.points.min(0).astype(np.float64), head.points.max(0).astype(np.float64)
+    reach_low, reach_high = low - HAIR_THICKNESS, high + HAIR_THICKNESS
+    neck = JOINTS.index("neck")
+    chin = head.joints[neck, 1]
+    seen = []
+    for index in _spread(frames.training, count):
+        camera = frames.cameras[index]
+        rows, columns = np.nonzero(frames.mattes[index].cpu().numpy() > 127)
+        if not len(rows):
+            continue
+        directions = camera.ray_directions()[rows, columns]
+        for joint, follows in (("root", False), ("neck", True)):
+            transform = skinning_transforms(capture.pose(index), head.joints)[neck if follows else -1]
+            anchor = transform[:, :3] @ head.joints[JOINTS.index(joint)] + transform[:, 3]
+            depth = -camera.to_camera(anchor)[2]
+            world = (directions * depth) @ camera.camera_to_world[:3, :3].T + camera.camera_to_world[:3, 3]
+            local = (world - transform[:, 3]) @ transform[:, :3]
+            kept = local[local[:, 1] > chin] if follows else local[local[:, 1] <= chin]
+            if len(kept):
+                seen.append(np.percentile(kept, (0.2, 99.8), axis=0))
+    if seen:
+        low[:2] = np.minimum(low, np.min([pair[0] for pair in seen], 0))[:2]
+        high[:2] = np.maximum(high, np.max([pair[1] for pair in seen], 0))[:2]
+        # What the head model has below the picture's edge, no picture shows.
+        low[1] = max(low[1], min(pair[0][1] for pair in seen))
+    high[1] = min(high[1], reach_high[1])
+    low[2], high[2] = reach_low[2], reach_high[2]
+    return (low - margin).astype(np.float32), (high + margin).astype(np.float32)
+
+
+def matte_hull(
+    frames: TrainingFrames, capture: Capture, head: CanonicalHead, deformer: Deformer, *, grid: Grid, count: int
+) -> Array:
+    """Signed distance to the intersection of all matte outlines, unposed into canonical space.
+
+    At each node, the largest of the 2-D signed distances of its projections, in metres at its depth. A picture says
+    nothing about nodes outside it; for nodes that no picture shows, outlines are taken to go on beyond the edge.
+
+    Parameters
+    ----------
+    count : int
+        Number of training frames used, at most, spread evenly.
+
+    Returns
+    -------
+    (X, Y, Z) float32
+    """
+    nodes = grid.points()
+    weights = deformer.soft_weights(nodes)
+    canonical = np.tensordot(weights, head.transforms, 1)
+    rest = np.linalg.solve(canonical[:, :, :3], (nodes - canonical[:, :, 3])[..., None])[..., 0]
+    homogeneous = np.concatenate([rest, np.ones((len(rest), 1), np.float32)], 1).astype(np.float32)
+    hull = np.full(len(nodes), -np.inf, np.float32)
+    continued = hull.copy()
+    for index in _spread(frames.training, count):
+        camera = frames.cameras[index]
+        view = camera.world_to_camera
+        transforms = skinning_transforms(capture.pose(index), head.joints)
+        transforms = view[:3, :3] @ transforms + np.concatenate([np.zeros((3, 3)), view[:3, 3:]], 1)
+        blended = (weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
+        x, y, z = np.einsum("nab,nb->an", blended, homogeneous)
+        depth = np.maximum(-z, 1e-3)
+        columns = camera.cx + camera.fx * x / depth - 0.5
+        rows = camera.cy - camera.fy * y / depth - 0.5
+        inside = frames.mattes[index].cpu().numpy() > 127
+        outline = np.asarray(distance_transform_edt(~inside)) - np.asarray(distance_transform_edt(inside))
+        pixels = cv2.remap(
+            outline.astype(np.float32),
+            columns.reshape(-1, grid.shape[2]),
+            rows.reshape(-1, grid.shape[2]),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).ravel()
+        shown = (columns > -0.5) & (columns < camera.width - 0.5) & (rows > -0.5) & (rows < camera.height - 0.5)
+        metres = pixels * depth / camera.fx
+        np.maximum(hull, np.where(shown, metres, -np.inf), out=hull)
+        np.maximum(continued, metres, out=continued)
+    return np.where(np.isfinite(hull), hull, continued).reshape(grid.shape).astype(np.float32)
+
+
+def surface_distance(head: CanonicalHead, distance: HeadDistance, hull: Array, hull_grid: Grid) -> Array:
+    """The head, its hair and its shoulders: the matte hull where the head model or the torso allow it, and the head.
+
+    Returns
+    -------
+    (X, Y, Z) float32
+        On ``distance.grid``; negative inside, metres, smoothed by about a cell.
+    """
+    grid = distance.grid
+    face_values = _thickness(head).astype(np.float32)
+    blurred = gaussian_filter(face_values[distance.nearest], 0.0066 / distance.coarse.cell)
+    allowed = distance.values - distance.coarse.resampled(blurred, grid)
+    hull = hull_grid.resampled(hull, grid)
+    allowed = np.minimum(allowed, _torso(head, hull, grid))
+    head_values = gaussian_filter(distance.values, 0.6)
+    return gaussian_filter(np.minimum(head_values, np.maximum(hull, allowed)), 0.8).astype(np.float32)
+
+
+def _thickness(head: CanonicalHead) -> Array:
+    """How far (F,) beyond each triangle of the head hair or clothes may reach, metres."""
+    regions, centres = head.model.regions, head.points[head.model.faces].mean(1)
+    brow = head.model.landmarks(head.points)[_BROW_LANDMARKS, 1].mean() + 0.008
+    values = np.full(len(centres), HAIR_THICKNESS, np.float32)
+    throat = regions["neck"] & (np.abs(centres[:, 0]) < 0.045) & (centres[:, 2] > head.joints[JOINTS.index("neck"), 2])
+    values[throat] = THROAT_THICKNESS
+    front = regions["face"] | regions["mouth"] | regions["teeth"] | regions["eyes"]
+    values[front] = np.where(centres[front, 1] > brow, FOREHEAD_THICKNESS, FACE_THICKNESS)
+    return values
+
+
+def _torso(head: CanonicalHead, hull: Array, grid: Grid) -> Array:
+    """A slab below the chin, as deep as the outline is wide there, up to a limit, and round at the outline."""
+    root, neck = head.joints[JOINTS.index("root")], head.joints[JOINTS.index("neck")]
+    inward = np.clip(1 + hull / TORSO_HALF_DEPTH, 0, 1)
+    half_depth = TORSO_HALF_DEPTH * np.sqrt(1 - inward * inward)
+    z = grid.low[2] + grid.cell * np.arange(grid.shape[2], dtype=np.float32)
+    y = grid.low[1] + grid.cell * np.arange(grid.shape[1], dtype=np.float32)
+    behind = np.abs(z - root[2]) - half_depth
+    above = np.broadcast_to((y - neck[1])[None, :, None], behind.shape)
+    outside = np.hypot(np.maximum(behind, 0), np.maximum(above, 0))
+    return (outside + np.minimum(np.maximum(behind, above), 0)).astype(np.float32)
+
+
+def _spread(indices: tuple[int, ...], count: int) -> list[int]:
+    """At most ``count`` of the indices, evenly spread."""
+    chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
+    return [indices[k] for k in chosen]

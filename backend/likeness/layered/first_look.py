@@ -1,0 +1,96 @@
+"""First textures: what training pictures show where each texel projects, so that fine-tuning starts from a likeness."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+from torch.nn.functional import grid_sample, normalize
+
+from ..raster.vertex_normals import vertex_normals
+from .deformation import TorchPose, camera_vertices, posed_vertices
+from .frames import TrainingFrames
+from .proxies import Proxies
+from .texel_surface import TexelSurface
+
+_FEATURE_WAVELENGTH = 0.12
+_BASIS_SPREAD = 0.03
+
+
+def projected_colours(
+    proxies: Proxies, texels: TexelSurface, frames: TrainingFrames, indices: list[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean colour and mean matte of some frames where texels project, weighted by how squarely each frame sees them.
+
+    Texels that no frame sees take the colour of the nearest one, in space, that is seen.
+
+    Returns
+    -------
+    colours : (N, 3) float32
+        sRGB-encoded, 0..1.
+    mattes : (N,) float32
+        One where nothing is known.
+    """
+    count = len(texels.layers)
+    colour_sum, matte_sum, weight_sum = torch.zeros(count, 3), torch.zeros(count), torch.zeros(count)
+    colour_weight = torch.zeros(count)
+    for index in indices:
+        camera = frames.cameras[index]
+        vertices = camera_vertices(posed_vertices(proxies, TorchPose.of_frame(frames, index)), camera)
+        normals = normalize(texels.interpolated(proxies, vertex_normals(vertices, proxies.faces)), dim=1)
+        points = texels.interpolated(proxies, vertices)
+        towards_viewer = -(normals * normalize(points, dim=1)).sum(1)
+        depth = (-points[:, 2]).clamp(min=1e-3)
+        u = camera.cx + camera.fx * points[:, 0] / depth
+        v = camera.cy - camera.fy * points[:, 1] / depth
+        inside = (u > 0) & (u < camera.width) & (v > 0) & (v < camera.height) & (points[:, 2] < 0)
+        weight = torch.where(inside, towards_viewer.clamp(min=0).square(), torch.zeros_like(u))
+        grid = torch.stack([u / camera.width, v / camera.height], 1)[None, None] * 2 - 1
+        picture = torch.cat([frames.pictures[index], frames.mattes[index][..., None]], 2).permute(2, 0, 1)[None]
+        sample = grid_sample(picture.float() / 255, grid, align_corners=False, padding_mode="border")[0, :, 0].T
+        # Background must not bleed into colours, but says that the texel is not opaque.
+        colour_sum += sample[:, :3] * (weight * sample[:, 3])[:, None]
+        colour_weight += weight * sample[:, 3]
+        matte_sum += sample[:, 3] * weight
+        weight_sum += weight
+    seen = colour_weight > 0.05
+    colours = colour_sum / colour_weight.clamp(min=1e-6)[:, None]
+    if seen.any() and not seen.all():
+        points = texels.interpolated(proxies, proxies.positions).numpy()
+        _, nearest = KDTree(points[seen.numpy()]).query(points[~seen.numpy()])
+        colours[~seen] = colours[seen][torch.as_tensor(nearest)]
+    mattes = torch.where(weight_sum > 0.05, matte_sum / weight_sum.clamp(min=1e-6), torch.ones(count))
+    return colours.clamp(0, 1), mattes
+
+
+def first_textures(
+    proxies: Proxies, texels: TexelSurface, frames: TrainingFrames, alphas: tuple[float, ...], *, views: int, seed: int
+) -> torch.Tensor:
+    """Values (N, C) of texels in the proxies' layout.
+
+    Bases are the projected colour with a little noise each, so that training can tell them apart; opacities are each
+    layer's first opacity, less where mattes say that nothing is there; features are smooth waves over space, so that
+    neighbours look alike until training says otherwise.
+
+    Parameters
+    ----------
+    alphas : tuple of float
+        First opacity of each layer.
+    views : int
+        Number of training frames looked at, at most.
+    seed : int
+        Of the noise.
+    """
+    layout = proxies.layout
+    generator = torch.Generator().manual_seed(seed)
+    chosen = np.linspace(0, len(frames.training) - 1, min(views, len(frames.training))).round().astype(int)
+    colours, mattes = projected_colours(proxies, texels, frames, [frames.training[index] for index in chosen])
+    values = torch.empty(len(colours), layout.channels)
+    noise = _BASIS_SPREAD * torch.randn(layout.basis_count * 3, generator=generator)
+    values[:, layout.colour] = colours.repeat(1, layout.basis_count) + noise
+    values[:, layout.alpha] = (torch.tensor(alphas)[texels.layers] * mattes)[:, None]
+    waves = torch.randn(3, layout.feature_size, generator=generator) * (2 * torch.pi / _FEATURE_WAVELENGTH / 3**0.5)
+    phases = 2 * torch.pi * torch.rand(layout.feature_size, generator=generator)
+    positions = texels.interpolated(proxies, proxies.positions)
+    values[:, layout.features] = 0.5 + 0.35 * torch.sin(positions @ waves + phases)
+    return values.clamp(0, 1)
