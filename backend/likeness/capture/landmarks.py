@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import TracebackType
 
 import numpy as np
@@ -33,6 +34,7 @@ class FaceMesh:
             self._network = Network(refine_landmarks=True, max_num_faces=2)
             # The first picture waits for threads that announce themselves.
             self._network.process(np.zeros((64, 64, 3), np.uint8))
+        self._seen = False
         self._frame = 0
         self._with_second_face = 0
 
@@ -53,8 +55,10 @@ class FaceMesh:
             If a second face stays in the picture.
         """
         height, width = picture.shape[:2]
-        with silenced():
+        # Some warnings come with the first face; afterwards a user's own progress display must not be swallowed.
+        with nullcontext() if self._seen else silenced():
             found = self._network.process(picture).multi_face_landmarks or []
+        self._seen = self._seen or bool(found)
         faces = [np.array([[p.x * width, p.y * height] for p in face.landmark], np.float32) for face in found]
         faces.sort(key=_extent, reverse=True)
         self._with_second_face = self._with_second_face + 1 if _second_face(faces) else 0

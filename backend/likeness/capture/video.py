@@ -1,0 +1,140 @@
+"""Reading videos frame by frame, upright, and choosing the square part that is worth keeping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import LikenessError
+from .quiet import silenced
+
+Picture = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+MISSING_SHARE = 0.1
+"""Share of the frames that a file may promise and not hold; some containers only estimate their number."""
+
+HEAD_OVER_FACE = 2.1
+"""Side of the square that holds a head with its hair, in multiples of the face's longer side."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video file that can be read.
+
+    Attributes
+    ----------
+    path : Path
+    frame_rate : float
+        Frames per second.
+    promised : int
+        Number of frames by the file's own account; zero if it does not say.
+    """
+
+    path: Path
+    frame_rate: float
+    promised: int
+
+    def frames(self) -> Iterator[Picture]:
+        """All frames (H, W, 3), sRGB, turned upright as the file's rotation says.
+
+        Raises
+        ------
+        LikenessError
+            If the file ends before its last frame.
+        """
+        reader = _opened(self.path)
+        count = 0
+        try:
+            while True:
+                # The decoder complains on its own channel about a damaged file; we say so ourselves.
+                found, picture = reader.read()
+                if not found:
+                    break
+                count += 1
+                yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        finally:
+            reader.release()
+        if count == 0:
+            raise LikenessError(f"{self.path} holds no picture that can be decoded; convert it to H.264 .mp4.")
+        if count < (1 - MISSING_SHARE) * self.promised:
+            raise LikenessError(
+                f"{self.path} is cut off: {count} of its {self.promised} frames can be read; copy it again."
+            )
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of a video, and the side to which it is resized, pixels."""
+
+    left: int
+    top: int
+    side: int
+    size: int
+
+    def of(self, picture: Picture) -> Picture:
+        """The part of a picture, resized: (size, size, 3)."""
+        part = picture[self.top : self.top + self.side, self.left : self.left + self.side]
+        if self.size == self.side:
+            return np.ascontiguousarray(part)
+        return cv2.resize(part, (self.size, self.size), interpolation=cv2.INTER_AREA)
+
+
+def open_video(path: Path) -> Video:
+    """Look at a video.
+
+    Raises
+    ------
+    LikenessError
+        If it is missing or no video.
+    """
+    path = Path(path)
+    if path.is_dir() or not path.exists():
+        raise LikenessError(f"There is no video at {path}.")
+    reader = _opened(path)
+    try:
+        frame_rate = float(reader.get(cv2.CAP_PROP_FPS))
+        promised = int(max(reader.get(cv2.CAP_PROP_FRAME_COUNT), 0))
+    finally:
+        reader.release()
+    if not 1 <= frame_rate <= 1000:
+        frame_rate = 25.0  # A stream without a rate: nothing but playing speed depends on it.
+    return Video(path, frame_rate, promised)
+
+
+def head_crop(boxes: Floats, width: int, height: int, size: int) -> Crop:
+    """The smallest square that holds the head in all frames, as far as the picture reaches.
+
+    Parameters
+    ----------
+    boxes : (F, 4)
+        Left, top, right, bottom of the face in each frame, pixels.
+    width, height : int
+        Size of the video.
+    size : int
+        Wanted side of the pictures; a smaller square is not enlarged.
+    """
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    reach = HEAD_OVER_FACE / 2 * (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True)
+    low, high = (centre - reach).min(0), (centre + reach).max(0)
+    side = int(min(np.ceil((high - low).max()), width, height))
+    side -= side % 2
+    middle = (low + high) / 2
+    left, top = (
+        int(np.clip(np.rint(m - side / 2), 0, limit - side)) for m, limit in zip(middle, (width, height), strict=True)
+    )
+    return Crop(left, top, side, min(size - size % 2, side))
+
+
+def _opened(path: Path) -> cv2.VideoCapture:
+    with silenced():
+        reader = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    if not reader.isOpened():
+        raise LikenessError(f"{path} is not a video that can be read; convert it to H.264 .mp4.")
+    reader.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return reader

@@ -1,0 +1,44 @@
+"""The head model that a user names: the built-in one, or a file or folder of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import LikenessError
+from .ict import load_ict
+from .model import HeadModel
+from .storage import load_head
+
+ACCEPTED = (
+    "`standin` (the built-in head), an ict_facekit.npz, the folder of an ICT-FaceKit checkout, or a Likeness head"
+    " .safetensors"
+)
+"""What :func:`head_from` takes, for messages."""
+
+
+def head_from(spec: str) -> HeadModel:
+    """The head model that ``spec`` names.
+
+    Parameters
+    ----------
+    spec : str
+        ``standin``, or a path; see :data:`ACCEPTED`.
+
+    Raises
+    ------
+    LikenessError
+        If it names nothing that is accepted, or what it names is damaged.
+    """
+    if spec == "standin":
+        # Only here, because the built-in head is data that other heads do not need.
+        from .standin import standin
+
+        return standin()
+    path = Path(spec)
+    if spec and path.is_dir():
+        return load_ict(path)
+    if path.suffix.lower() not in (".npz", ".safetensors"):
+        raise LikenessError(f"{spec!r} is no head model; give {ACCEPTED}.")
+    if not path.is_file():
+        raise LikenessError(f"There is no head model at {path}; give {ACCEPTED}.")
+    return load_ict(path) if path.suffix.lower() == ".npz" else load_head(path)
