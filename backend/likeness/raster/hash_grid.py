@@ -4,8 +4,8 @@ Mueller et al., "Instant Neural Graphics Primitives with a Multiresolution Hash 
 
 * Cells are cubes: resolutions count along the longest side of the bounds. Level l has
   floor(coarsest * (finest / coarsest) ** (l / (levels - 1))) of them there.
-* Level l's corner (i, j, k), 0..r each with r the resolution, owns entry (i * (r + 1) + j) * (r + 1) + k where (r + 1)**3
-  entries fit the table; elsewhere i xor 2654435761 j xor 805459861 k, modulo the table's size.
+* With r a level's resolution, its corner (i, j, k), 0..r each, owns entry (i * (r + 1) + j) * (r + 1) + k where
+  (r + 1)**3 entries fit the table; elsewhere i xor 2654435761 j xor 805459861 k, modulo the table's size.
 * Features are interpolated trilinearly and concatenated, coarsest level first.
 * The grid is a cube on the bounds' lowest corner with their longest side. Points outside it take the features of the
   nearest point inside and have no gradient along the axes that were clamped.
