@@ -213,9 +213,9 @@ def _reduced(source: SourceMesh, regressor: Floats, weights: Floats, corrective:
     head = HeadModel(
         name="ict",
         template=(UNIT * source.template[vertices.kept]).astype(np.float32),
-        identity_basis=np.float32(UNIT) * source.identity_basis[:, vertices.kept].astype(np.float32),
+        identity_basis=_metres(source.identity_basis[:, vertices.kept]),
         expression_names=source.expression_names,
-        expression_basis=np.float32(UNIT) * source.expression_basis[:, vertices.kept].astype(np.float32),
+        expression_basis=_metres(source.expression_basis[:, vertices.kept]),
         expression_range=np.tile(np.array([0, 1], np.float32), (len(source.expression_names), 1)),
         pose_correctives=correctives,
         joint_regressor=regressor[:, vertices.kept].astype(np.float32),
@@ -271,6 +271,11 @@ def _one_layout(uv: Floats, triangles_uv: Whole, part: Whole) -> tuple[npt.NDArr
         corners[chosen] = numbering.renumbered[triangles_uv[chosen]] + start
         start += len(tile)
     return np.concatenate(coordinates).astype(np.float32), corners
+
+
+def _metres(displacements: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    # Chosen columns come in an order of memory that makes every later sum over the basis ten times slower.
+    return np.float32(UNIT) * np.ascontiguousarray(displacements, np.float32)
 
 
 def _sclera_back(template: Floats, name: str) -> Whole:
