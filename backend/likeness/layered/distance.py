@@ -34,6 +34,9 @@ FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS, HAIR_THICKNESS = 0.0025, 0
 
 TORSO_HALF_DEPTH = 0.085
 
+AGREEMENT = 0.7
+"""Share of the pictures in whose outline a point of the hull must lie."""
+
 
 @dataclass(frozen=True)
 class HeadDistance:
@@ -130,10 +133,12 @@ def canonical_box(
 def matte_hull(
     frames: TrainingFrames, capture: Capture, head: CanonicalHead, deformer: Deformer, *, grid: Grid, count: int
 ) -> Array:
-    """Signed distance to the intersection of all matte outlines, unposed into canonical space.
+    """Signed distance to the common inside of matte outlines, unposed into canonical space.
 
-    At each node, the largest of the 2-D signed distances of its projections, in metres at its depth. A picture says
-    nothing about nodes outside it; for nodes that no picture shows, outlines are taken to go on beyond the edge.
+    At each node, a high quantile of the 2-D signed distances of its projections, in metres at its depth. The largest
+    would cut off hair that swings, for it leaves what all pictures agree on; a layer's opacity can take away later what
+    is too much, but cannot add what is missing. A picture says nothing about nodes outside it; for nodes that no
+    picture shows, outlines are taken to go on beyond the edge.
 
     Parameters
     ----------
@@ -149,9 +154,10 @@ def matte_hull(
     canonical = np.tensordot(weights, head.transforms, 1)
     rest = np.linalg.solve(canonical[:, :, :3], (nodes - canonical[:, :, 3])[..., None])[..., 0]
     homogeneous = np.concatenate([rest, np.ones((len(rest), 1), np.float32)], 1).astype(np.float32)
-    hull = np.full(len(nodes), -np.inf, np.float32)
-    continued = hull.copy()
-    for index in _spread(frames.training, count):
+    chosen = _spread(frames.training, count)
+    known = np.empty((len(chosen), len(nodes)), np.float32)
+    continued = np.full(len(nodes), -np.inf, np.float32)
+    for row, index in enumerate(chosen):
         camera = frames.cameras[index]
         view = camera.world_to_camera
         transforms = skinning_transforms(capture.pose(index), head.joints)
@@ -172,8 +178,12 @@ def matte_hull(
         ).ravel()
         shown = (columns > -0.5) & (columns < camera.width - 0.5) & (rows > -0.5) & (rows < camera.height - 0.5)
         metres = pixels * depth / camera.fx
-        np.maximum(hull, np.where(shown, metres, -np.inf), out=hull)
+        known[row] = np.where(shown, metres, -np.inf)
         np.maximum(continued, metres, out=continued)
+    # Unknown distances sort to the front, so the quantile of the known ones is counted from the end.
+    known.sort(0)
+    from_end = np.floor((1 - AGREEMENT) * np.isfinite(known).sum(0)).astype(np.intp)
+    hull = known[len(chosen) - 1 - np.minimum(from_end, len(chosen) - 1), np.arange(len(nodes))]
     return np.where(np.isfinite(hull), hull, continued).reshape(grid.shape).astype(np.float32)
 
 

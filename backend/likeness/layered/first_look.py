@@ -8,17 +8,17 @@ from scipy.spatial import KDTree
 from torch.nn.functional import grid_sample, normalize
 
 from ..raster.vertex_normals import vertex_normals
+from .baked_texels import BakedTexels
 from .deformation import TorchPose, camera_vertices, posed_vertices
 from .frames import TrainingFrames
 from .proxies import Proxies
-from .texel_surface import TexelSurface
 
 _FEATURE_WAVELENGTH = 0.12
 _BASIS_SPREAD = 0.03
 
 
 def projected_colours(
-    proxies: Proxies, texels: TexelSurface, frames: TrainingFrames, indices: list[int]
+    proxies: Proxies, texels: BakedTexels, frames: TrainingFrames, indices: list[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean colour and mean matte of some frames where texels project, weighted by how squarely each frame sees them.
 
@@ -64,7 +64,7 @@ def projected_colours(
 
 
 def first_textures(
-    proxies: Proxies, texels: TexelSurface, frames: TrainingFrames, alphas: tuple[float, ...], *, views: int, seed: int
+    proxies: Proxies, texels: BakedTexels, frames: TrainingFrames, alphas: tuple[float, ...], *, views: int, seed: int
 ) -> torch.Tensor:
     """Values (N, C) of texels in the proxies' layout.
 

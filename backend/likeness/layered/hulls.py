@@ -10,6 +10,7 @@ from ..capture.model import Capture
 from ..raster.warp_rasteriser import WarpRasteriser
 from ..rig import CORRECTIVE_COUNT
 from .atlas import Atlas, cut_charts, pack_charts
+from .baked_texels import baked_texels, dilated
 from .canonical import Attributes, CanonicalHead, canonical_head
 from .deformer import Deformer
 from .distance import canonical_box, head_distance, matte_hull, surface_distance
@@ -23,7 +24,6 @@ from .head_layers import head_layer
 from .mesh import Mesh
 from .presets import Preset
 from .proxies import Proxies, concatenate_layers
-from .texel_surface import dilated, texel_surface
 
 HULL_CELL = 0.006
 """Grid cell of the matte hull, metres: mattes are smooth, and every node is projected into many pictures."""
@@ -66,7 +66,7 @@ def hull_proxies(frames: TrainingFrames, capture: Capture, preset: Preset, seed:
     field = hull_field(frames, capture, preset.geometry)
     meshes = {level: extract_level(field.values, field.grid, level) for level in preset.geometry.levels if level}
     proxies = layer_proxies(field.head, field.deformer, meshes, preset).torch()
-    texels = texel_surface(proxies, WarpRasteriser())
+    texels = baked_texels(proxies, WarpRasteriser())
     values = first_textures(proxies, texels, frames, preset.geometry.initial_alpha, views=_VIEWS, seed=seed)
     proxies.textures[texels.layers, texels.rows, texels.columns] = values
     proxies.textures.copy_(dilated(proxies.textures, texels))
