@@ -150,7 +150,8 @@ def build_layer(
             alpha = graph.math("MULTIPLY_ADD", alpha, shrink, graph.math("MULTIPLY", texel["Alpha"], weight))
             weighted = graph.vector("MULTIPLY", texel["Color"], weight)
             color = graph.vector("MULTIPLY_ADD", color, shrink, weighted)
-        order = alpha
+        # Alpha is ready long before colour; the next basis waits for both.
+        order = graph.vector("DOT_PRODUCT", color, (1.0, 0.0, 0.0))
     graph.outputs(
         Color=graph.vector("DIVIDE", color, graph.combine(total, total, total)),
         Alpha=graph.math("DIVIDE", alpha, total),
@@ -186,7 +187,7 @@ def _build_hidden(name: str, shape: DecoderShape, neuron: bpy.types.NodeTree) ->
     tiles = range(shape.feature_size // 4)
     inputs = {}
     for tile in tiles:
-        inputs |= {f"Feature {tile + 1}": "Color", f"Feature Alpha {tile + 1}": "Float"}
+        inputs |= {f"Feature {tile + 1}": "Vector", f"Feature Alpha {tile + 1}": "Float"}
     outputs = {f"Input {index + 1}": "Vector" for index in range(shape.hidden_vectors)}
     graph = Graph.group(f"{name} Hidden", inputs, {**outputs, "After": "Float"})
     given = graph.inputs()
@@ -229,6 +230,9 @@ def _build_bilinear(name: str, shape: DecoderShape) -> bpy.types.NodeTree:
     size = float(shape.tile_size)
     x, y, _ = graph.separate(graph.inputs()["UV"])
     x, y = (graph.math("MULTIPLY_ADD", number, size, -0.5) for number in (x, y))
+    # Beyond a tile, its outermost texels repeat.
+    least, most = float(-shape.gutter), float(shape.tile_size + shape.gutter - 1)
+    x, y = (graph.math("MINIMUM", graph.math("MAXIMUM", number, least), most) for number in (x, y))
     right, up = (graph.math("SUBTRACT", number, graph.math("FLOOR", number)) for number in (x, y))
     left, down = (graph.math("SUBTRACT", 1.0, number) for number in (right, up))
     corner = graph.combine(*(graph.math("ADD", graph.math("FLOOR", number), 0.5) for number in (x, y)))
@@ -246,7 +250,7 @@ def _build_texel(name: str, shape: DecoderShape, image: bpy.types.Image) -> bpy.
     """Interpolated colour and alpha of one tile of a picture."""
     width, height = image.size
     weights = {f"Weight {index + 1}": "Float" for index in range(4)}
-    graph = Graph.group(name, {"Texel": "Vector", **weights, "Offset": "Vector"}, {"Color": "Color", "Alpha": "Float"})
+    graph = Graph.group(name, {"Texel": "Vector", **weights, "Offset": "Vector"}, {"Color": "Vector", "Alpha": "Float"})
     given = graph.inputs()
     corner = graph.vector("MULTIPLY_ADD", given["Texel"], (1 / width, 1 / height, 0.0), given["Offset"])
     color: Any = None

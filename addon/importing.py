@@ -50,7 +50,7 @@ def create_avatar(context: bpy.types.Context, avatar: Any, name: str) -> Importe
         label = f"{name} Layer {index + 1}"
         features = texture_image(f"{label} Features", layer.features, encoded=False)
         bases = texture_image(f"{label} Bases", layer.bases, encoded=True)
-        materials.append(layer_material(label, build_layer(label, groups, features, bases), casts_shadow=index == 0))
+        materials.append(layer_material(label, build_layer(label, groups, features, bases)))
     collection = bpy.data.collections.new(name)
     context.scene.collection.children.link(collection)
     rig = create_armature(context, name, avatar, collection)

@@ -7,7 +7,7 @@ import bpy
 from .graph import Graph
 
 
-def layer_material(name: str, decoded: bpy.types.NodeTree, *, casts_shadow: bool) -> bpy.types.Material:
+def layer_material(name: str, decoded: bpy.types.NodeTree) -> bpy.types.Material:
     """A layer's material.
 
     Parameters
@@ -15,9 +15,6 @@ def layer_material(name: str, decoded: bpy.types.NodeTree, *, casts_shadow: bool
     name : str
     decoded : bpy.types.NodeTree
         Group with outputs ``Color`` and ``Alpha``.
-    casts_shadow : bool
-        Whether the layer is solid to light. The innermost one is, so that the head throws one plain shadow; decoding
-        the look for every light would cost much and show nothing.
     """
     material = bpy.data.materials.new(name)
     material.use_nodes = True
@@ -25,8 +22,9 @@ def layer_material(name: str, decoded: bpy.types.NodeTree, *, casts_shadow: bool
     material.surface_render_method = "BLENDED"
     material.use_transparency_overlap = False
     material.use_backface_culling = True
-    material.use_backface_culling_shadow = False
-    material.use_transparent_shadow = True
+    # The head throws the solid shadow of its hull: decoding the look for every light would triple what Eevee compiles,
+    # to show a shadow that hardly differs.
+    material.use_transparent_shadow = False
     # The look holds its own light; sampling every triangle as a lamp would only add noise to other objects.
     material.cycles.emission_sampling = "NONE"
     graph = Graph(material.node_tree)
@@ -37,11 +35,5 @@ def layer_material(name: str, decoded: bpy.types.NodeTree, *, casts_shadow: bool
     # Cycles knows no culling: it meets back faces, too.
     backfacing = graph.node("ShaderNodeNewGeometry", {}).outputs["Backfacing"]
     visible = graph.node("ShaderNodeMixShader", {0: backfacing, 1: front, 2: transparent}).outputs[0]
-    if casts_shadow:
-        black = graph.node("ShaderNodeEmission", {"Color": (0, 0, 0, 1), "Strength": 0.0}).outputs[0]
-    else:
-        black = transparent
-    shadow_ray = graph.node("ShaderNodeLightPath", {}).outputs["Is Shadow Ray"]
-    surface = graph.node("ShaderNodeMixShader", {0: shadow_ray, 1: visible, 2: black}).outputs[0]
-    graph.node("ShaderNodeOutputMaterial", {"Surface": surface})
+    graph.node("ShaderNodeOutputMaterial", {"Surface": visible})
     return material
