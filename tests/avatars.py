@@ -226,7 +226,7 @@ def tiny_avatar(
     layers = []
     for index in range(layer_count):
         depth = layer_count - 1 - index
-        level = -0.006 * depth
+        level = 0.006 * (index + 1 - layer_count)
         uv, faces, weld = _grid(max(6, rows - 2 * depth), max(8, columns - 2 * depth))
         points = _surface(_directions(uv), level)
         # Vertices on a seam must agree to the bit, or they would tear.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,8 +102,8 @@ class LayerTextures:
 def unpack_textures(avatar: LayeredAvatar, layer: Layer) -> LayerTextures:
     """Decode a layer's pictures. Colour leaves sRGB here, before any filtering."""
     side = avatar.tile_size + 2 * avatar.gutter
-    features = _tiles(_decoded(layer.features), side)
-    bases = _tiles(_decoded(layer.bases), side)[: avatar.basis_count]
+    features = split_tiles(_unit(decode_png(layer.features)), side)
+    bases = split_tiles(_unit(decode_png(layer.bases)), side)[: avatar.basis_count]
     bases = np.concatenate([srgb_to_linear(bases[..., :3]), bases[..., 3:]], -1)
     return LayerTextures(
         np.concatenate(list(features), axis=-1),
@@ -112,16 +113,20 @@ def unpack_textures(avatar: LayeredAvatar, layer: Layer) -> LayerTextures:
     )
 
 
-def _decoded(content: bytes) -> Array:
-    """Values 0..1 (H, W, 4) of an RGBA picture."""
+def _unit(picture: npt.NDArray[np.uint8]) -> Array:
+    return picture.astype(np.float32) / np.float32(255)
+
+
+def decode_png(content: bytes) -> npt.NDArray[np.uint8]:
+    """Texels (H, W, 4) of an RGBA picture that has passed :func:`likeness.asset.png.check_png`."""
     # Blender's Python has no Pillow, and imports this package for its other functions.
     from PIL import Image
 
     with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
-        return np.asarray(picture, np.float32) / np.float32(255)
+        return np.asarray(picture)
 
 
-def _tiles(picture: Array, side: int) -> Array:
+def split_tiles(picture: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
     """Tiles (T, side, side, 4) of a picture, row after row."""
     rows, columns = picture.shape[0] // side, picture.shape[1] // side
     return picture.reshape(rows, side, columns, side, 4).swapaxes(1, 2).reshape(rows * columns, side, side, 4)
