@@ -29,7 +29,7 @@ class TorchPose:
     def of(pose: Pose, device: torch.device | str = "cpu") -> TorchPose:
         """Convert a pose."""
         values = (pose.expression, pose.root_rotation, pose.root_translation, pose.joint_rotations)
-        return TorchPose(*(torch.as_tensor(np.asarray(value, np.float32), device=device) for value in values))
+        return TorchPose(*(torch.tensor(np.asarray(value, np.float32), device=device) for value in values))
 
     @staticmethod
     def of_frame(frames: TrainingFrames, index: int) -> TorchPose:

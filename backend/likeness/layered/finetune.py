@@ -76,6 +76,7 @@ def finetune(
     seconds: float,
     seed: int = 0,
     progress: Progress = lambda stage, done, message: None,
+    decoder: AppearanceDecoder | None = None,
     checkpoint: Callable[[FineTuned], None] | None = None,
 ) -> FineTuned:
     """Learn textures, decoder and corrections.
@@ -92,13 +93,15 @@ def finetune(
         Time budget; the cosine of the step sizes follows whichever of it and the preset's steps ends first.
     seed : int
     progress : callable
+    decoder : AppearanceDecoder, optional
+        Stage 1's, to go on from; it is changed.
     checkpoint : callable, optional
         Given the state about once a minute.
     """
     numbers = preset.fine_tuning
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    scene = _prepared(proxies, frames, preset, rasteriser)
+    scene = _prepared(proxies, frames, preset, rasteriser, decoder)
     optimiser = torch.optim.Adam(scene.decoder.parameters(), lr=numbers.decoder_rate, betas=(0.9, 0.99), fused=True)
     correcting = CorrectionOptimiser(scene.corrections, numbers)
     losses: list[float] = []
@@ -129,16 +132,22 @@ def finetune(
     return _result(scene, losses, time.monotonic() - start)
 
 
-def _prepared(proxies: Proxies, frames: TrainingFrames, preset: Preset, rasteriser: Rasteriser) -> _Scene:
-    device = proxies.positions.device
-    conditions = 9 + proxies.expression_basis.shape[2]
-    decoder = AppearanceDecoder(
-        conditions, proxies.feature_size, proxies.basis_count, hidden_size=preset.hidden_size
-    ).to(device)
-    corrections = PoseCorrections(len(frames), proxies.expression_basis.shape[2]).to(device)
+def _prepared(
+    proxies: Proxies,
+    frames: TrainingFrames,
+    preset: Preset,
+    rasteriser: Rasteriser,
+    decoder: AppearanceDecoder | None,
+) -> _Scene:
+    device, expressions = proxies.positions.device, proxies.expression_basis.shape[2]
+    if decoder is None:
+        decoder = AppearanceDecoder(
+            9 + expressions, proxies.feature_size, proxies.basis_count, hidden_size=preset.hidden_size
+        )
+    corrections = PoseCorrections(len(frames), expressions).to(device)
     table = TexelTable(proxies.textures, proxies.layout)
     directions = ray_directions(frames.cameras[0], device)
-    return _Scene(proxies, frames, rasteriser, table, decoder, corrections, directions, {})
+    return _Scene(proxies, frames, rasteriser, table, decoder.to(device), corrections, directions, {})
 
 
 def _result(scene: _Scene, losses: list[float], seconds: float) -> FineTuned:

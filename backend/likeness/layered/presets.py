@@ -44,7 +44,9 @@ class FineTuningPreset:
     expression_noise : float
         Standard deviation of noise on the decoder's conditions.
     seen_threshold : float
-        Weight with which training frames must have seen a texel for its values to count as learnt.
+        Pixels per frame, on average, that must have shown a texel for its values to count as learnt.
+    inspected_frames : int
+        Training frames looked at to find out, at most.
     """
 
     steps: int = 4000
@@ -63,7 +65,8 @@ class FineTuningPreset:
     agreement_weight: float = 0.0
     expression_weight: float = 0.02
     expression_noise: float = 0.02
-    seen_threshold: float = 0.25
+    seen_threshold: float = 0.01
+    inspected_frames: int = 40
 
 
 @dataclass(frozen=True)

@@ -1,84 +1,65 @@
-"""Where texels lie on their layer's surface: layers rasterised in texture space."""
+"""Where each texel of the layers' tiles lies on its mesh."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy.spatial import KDTree
+from torch.nn.functional import normalize
 
 from ..camera import Camera
 from ..raster.interface import Rasteriser, barycentrics
+from ..raster.vertex_normals import vertex_normals
 from .proxies import Proxies
+from .rendering import ray_directions
+
+_IDENTITY = torch.eye(4).numpy()
 
 
 @dataclass(frozen=True)
 class TexelSurface:
-    """N texels of all layers that lie on a triangle.
+    """Points of the surface at texel centres; texels between charts have none.
 
     Attributes
     ----------
-    layers, rows, columns : (N,) int64
-        Which texel.
-    triangles : (N,) int64
-        The triangle under it, an index into the proxies' faces.
-    weights : (N, 3) float32
-        Barycentric weights of the triangle's corners at the sampled place.
+    covered : (L, S, S) bool
+        Whether a texel's centre lies in a chart.
+    positions, normals : (L, S, S, 3) float32
+        At rest, metres; zero where not covered.
     """
 
-    layers: torch.Tensor
-    rows: torch.Tensor
-    columns: torch.Tensor
-    triangles: torch.Tensor
-    weights: torch.Tensor
-
-    def interpolated(self, proxies: Proxies, values: torch.Tensor) -> torch.Tensor:
-        """Vertex values (V, C) at the texels (N, C)."""
-        corners = proxies.faces[self.triangles].long()
-        return (values[corners] * self.weights[..., None]).sum(1)
+    covered: torch.Tensor
+    positions: torch.Tensor
+    normals: torch.Tensor
 
 
-def texel_surface(proxies: Proxies, rasteriser: Rasteriser, offset: tuple[float, float] = (0.0, 0.0)) -> TexelSurface:
-    """The texels whose centres lie on a triangle of their layer.
+def texel_surface(proxies: Proxies, rasteriser: Rasteriser) -> TexelSurface:
+    """Find each texel's point by rasterising the layers in texture space.
 
     Parameters
     ----------
     proxies : Proxies
         Torch tensors.
     rasteriser : Rasteriser
-    offset : tuple of float
-        Where in a texel to sample, texels from its centre towards right and down.
     """
-    size = proxies.tile_size
-    places = proxies.uv * size
-    # A camera that looks at the plane z = -1 with unit focal length sees texture space as its picture.
-    vertices = torch.cat([places * places.new_tensor([1.0, -1.0]), torch.full_like(places[:, :1], -1.0)], 1)
-    camera = Camera(size, size, 1.0, 1.0, -offset[0], -offset[1], np.eye(4, dtype=np.float32))
-    # xatlas may mirror charts, and the rasteriser culls: offer every triangle both ways round.
-    faces = torch.cat([proxies.faces_uv, proxies.faces_uv.flip(1)])
-    layers_of_faces = proxies.face_layers.repeat(2)
-    seen = rasteriser(vertices, faces, layers_of_faces, proxies.layer_count, camera)
-    layers, rows, columns = (seen >= 0).nonzero(as_tuple=True)
-    triangles = seen[layers, rows, columns].long() % len(proxies.faces)
-    directions = torch.stack(
-        [columns + 0.5 + offset[0], -(rows + 0.5 + offset[1]), torch.full_like(rows, -1)], 1
-    ).float()
-    weights = barycentrics(vertices[proxies.faces_uv[triangles].long()].double(), directions.double()).float()
-    return TexelSurface(layers, rows, columns, triangles, weights)
-
-
-def dilated(textures: torch.Tensor, texels: TexelSurface) -> torch.Tensor:
-    """Textures (L, S, S, C) in which every texel off the surface has the value of the nearest one on it."""
-    size = textures.shape[1]
-    result = textures.clone()
-    grid = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"), -1).reshape(-1, 2)
-    for layer in range(len(textures)):
-        own = texels.layers == layer
-        if not own.any():
-            continue
-        places = torch.stack([texels.rows[own], texels.columns[own]], 1).cpu().numpy()
-        _, nearest = KDTree(places).query(grid)
-        source = torch.as_tensor(places[nearest], device=textures.device)
-        result[layer] = textures[layer, source[:, 0], source[:, 1]].view(size, size, -1)
-    return result
+    size, device = proxies.tile_size, proxies.positions.device
+    # A picture of the unit square at distance one: pixel (column, row) is texel (column, row).
+    camera = Camera(size, size, float(size), float(size), 0.0, 0.0, _IDENTITY)
+    flat = torch.stack([proxies.uv[:, 0], -proxies.uv[:, 1], -torch.ones_like(proxies.uv[:, 0])], 1)
+    # Charts may be mirrored, and the rasteriser culls what faces away: offer each triangle both ways round.
+    count = len(proxies.faces)
+    both = torch.cat([proxies.faces_uv, proxies.faces_uv.flip(1)])
+    layers = torch.cat([proxies.face_layers, proxies.face_layers])
+    seen = rasteriser(flat, both, layers, proxies.layer_count, camera).view(-1)
+    places = (seen >= 0).nonzero()[:, 0]
+    triangles = (seen[places] % count).long()
+    rays = ray_directions(camera, device)[places % (size * size)]
+    weights = barycentrics(flat[proxies.faces_uv[triangles].long()], rays)[..., None]
+    corners = proxies.faces[triangles].long()
+    normals = vertex_normals(proxies.positions, proxies.faces)
+    positions = torch.zeros(len(seen), 3, device=device)
+    directions = torch.zeros(len(seen), 3, device=device)
+    positions[places] = (proxies.positions[corners] * weights).sum(1)
+    directions[places] = normalize((normals[corners] * weights).sum(1), dim=1)
+    shape = (proxies.layer_count, size, size)
+    return TexelSurface((seen >= 0).view(shape), positions.view(*shape, 3), directions.view(*shape, 3))
