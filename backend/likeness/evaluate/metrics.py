@@ -57,7 +57,7 @@ def ssim(picture: npt.ArrayLike, truth: npt.ArrayLike, mask: Mask | None = None)
         One for equal pictures; NaN where no pixel counts.
     """
     first, second = (np.asarray(values, np.float64) for values in (picture, truth))
-    _, similarity = structural_similarity(
+    similarity: Array = structural_similarity(
         first,
         second,
         data_range=1.0,
@@ -66,7 +66,7 @@ def ssim(picture: npt.ArrayLike, truth: npt.ArrayLike, mask: Mask | None = None)
         sigma=1.5,
         use_sample_covariance=False,
         full=True,
-    )
+    )[1]  # pyright: ignore[reportAssignmentType]
     values = similarity if mask is None else similarity[mask]
     return float(np.mean(values)) if values.size else float("nan")
 

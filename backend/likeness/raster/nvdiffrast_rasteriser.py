@@ -22,8 +22,8 @@ FAR = 100.0
 def clip_positions(vertices: torch.Tensor, camera: Camera, near: float = NEAR, far: float = FAR) -> torch.Tensor:
     """Homogeneous clip positions (V, 4) of camera-space vertices (V, 3), y pointing down the picture.
 
-    After division by w, x and y run from -1 at the picture's left and top edges to 1 at the right and bottom, and z from
-    -1 at the near plane to 1 at the far.
+    After division by w, x and y run from -1 at the picture's left and top edges to 1 at the right and bottom, and z
+    from -1 at the near plane to 1 at the far.
     """
     x, y, z = vertices.unbind(-1)
     depth = -z
