@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 from rna_prop_ui import rna_idprop_ui_create
 
+from ..backend.likeness.asset.layered import LayeredAvatar
 from ..backend.likeness.rig import AVATAR_JOINTS, JOINTS, PARENTS
 from .axes import to_blender
 
@@ -20,7 +21,7 @@ LIMIT = 10.0
 BONE_LENGTH = 0.05
 
 
-def create_armature(context: bpy.types.Context, name: str, avatar: Any, collection: bpy.types.Collection):
+def create_armature(context: bpy.types.Context, name: str, avatar: LayeredAvatar, collection: bpy.types.Collection):
     """The armature object, in rest, with its expression sliders.
 
     Every bone points up and is rolled so that its own axes are the run-time's (X to the subject's left, Y up, Z out of
@@ -45,7 +46,7 @@ def create_armature(context: bpy.types.Context, name: str, avatar: Any, collecti
     return rig
 
 
-def _add_bones(context: bpy.types.Context, rig: bpy.types.Object, avatar: Any) -> None:
+def _add_bones(context: bpy.types.Context, rig: bpy.types.Object, avatar: LayeredAvatar) -> None:
     """Bones can be made only in edit mode."""
     places = to_blender(avatar.joints)
     context.view_layer.objects.active = rig
@@ -71,7 +72,7 @@ def _add_bone(bones: Any, name: str, place: np.ndarray) -> bpy.types.EditBone:
     return bone
 
 
-def _add_sliders(face: bpy.types.PoseBone, avatar: Any) -> None:
+def _add_sliders(face: bpy.types.PoseBone, avatar: LayeredAvatar) -> None:
     for name, (low, high) in zip(avatar.expression_names, avatar.expression_range, strict=True):
         rna_idprop_ui_create(
             face,

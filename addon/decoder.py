@@ -1,111 +1,88 @@
 """The decoder's global network inside a .blend file: kept with the armature, evaluated once per frame by NumPy.
 
-The armature carries the network as custom properties, so that a saved file plays without the avatar's .glb file and on
-a machine where the add-on is installed later.
+The armature carries the network as custom properties, so that a saved file plays without the avatar's .glb file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict
 from typing import Any
 
 import bpy
 import numpy as np
 import numpy.typing as npt
 
-from .decoder_graph import DecoderShape
+from ..backend.likeness.asset.layered import Decoder, LayeredAvatar
+from .decoder_graph import DecoderGroups, DecoderShape
 
 Array = npt.NDArray[np.float32]
 
 PROPERTY = "likeness"
 """Custom property of an avatar's armature data: everything that the add-on has to remember."""
 
-STORED_ARRAYS = 3
+WEIGHTS_IMAGES = ("weights_image", "other_weights_image")
+"""Where :data:`PROPERTY` points to the images that weights are written to, in turns."""
+
+NEURON_GROUPS = ("hidden_neuron", "mixing_neuron")
+"""Where :data:`PROPERTY` points to the node groups that read them."""
+
+_LINEAR_STEPS = 3
 
 
-@dataclass(frozen=True)
-class StoredDecoder:
-    """The global network and the shape of what it gives.
-
-    Attributes
-    ----------
-    weights : tuple of (out, in) float32
-    biases : tuple of (out,) float32
-    slopes : tuple of (out,) float32
-        PReLU's, one array less than there are weights.
-    shape : DecoderShape
-    """
-
-    weights: tuple[Array, ...]
-    biases: tuple[Array, ...]
-    slopes: tuple[Array, ...]
-    shape: DecoderShape
-
-    def rows(self, conditions: Array) -> Array:
-        """Contents of the weights image.
-
-        Parameters
-        ----------
-        conditions : (9 + E,) float32
-            :attr:`likeness.rig.Pose.decoder_input`.
-
-        Returns
-        -------
-        (H + B, 3 * width) float32
-            A neuron's weights and bias per row, padded with zeros.
-        """
-        values = conditions
-        for weight, bias, slope in zip(self.weights, self.biases, self.slopes, strict=False):
-            values = weight @ values + bias
-            values = np.where(values < 0, slope * values, values)
-        values = self.weights[-1] @ values + self.biases[-1]
-        hidden, bases, inputs = self.shape.hidden_size, self.shape.basis_count, self.shape.feature_size + 6
-        first, first_bias, second, second_bias = np.split(values, np.cumsum([hidden * inputs, hidden, bases * hidden]))
-        width, height = self.shape.weights_size
-        rows = np.zeros((height, 3 * width), np.float32)
-        rows[:hidden, :inputs], rows[:hidden, inputs] = first.reshape(hidden, inputs), first_bias
-        rows[hidden:, :hidden], rows[hidden:, hidden] = second.reshape(bases, hidden), second_bias
-        return rows
-
-
-def store_decoder(armature: bpy.types.Armature, avatar: Any, weights: bpy.types.Image) -> None:
+def store_decoder(
+    armature: bpy.types.Armature,
+    avatar: LayeredAvatar,
+    groups: DecoderGroups,
+    images: tuple[bpy.types.Image, bpy.types.Image],
+) -> None:
     """Keep an avatar's decoder with its armature.
 
     Parameters
     ----------
     armature : bpy.types.Armature
     avatar : LayeredAvatar
-    weights : bpy.types.Image
-        The image that :meth:`StoredDecoder.rows` go to.
+    groups : DecoderGroups
+        Node groups that read the weights.
+    images : two of bpy.types.Image
+        Where weights are written to.
     """
-    shape = DecoderShape.of(avatar)
     armature[PROPERTY] = {
         "version": 1,
-        "expression_names": list(avatar.expression_names),
-        "shape": vars(shape),
         "head": avatar.head_name,
         "layers": len(avatar.layers),
+        "expression_names": list(avatar.expression_names),
+        "shape": asdict(groups.shape),
+        "report": json.dumps(avatar.report),
     }
-    group = armature[PROPERTY]
-    group["weights_image"] = weights
-    for index in range(STORED_ARRAYS):
-        group[f"weight_{index}"] = avatar.decoder.weights[index].ravel().tolist()
-        group[f"bias_{index}"] = avatar.decoder.biases[index].tolist()
-    for index in range(STORED_ARRAYS - 1):
-        group[f"slope_{index}"] = avatar.decoder.slopes[index].tolist()
+    stored = armature[PROPERTY]
+    for name, image in zip(WEIGHTS_IMAGES, images, strict=True):
+        stored[name] = image
+    for name in NEURON_GROUPS:
+        stored[name] = getattr(groups, name)
+    decoder = avatar.decoder
+    for kind, arrays in (("weights", decoder.weights), ("biases", decoder.biases), ("slopes", decoder.slopes)):
+        for index, array in enumerate(arrays):
+            stored[f"{kind}_{index}"] = np.ascontiguousarray(array, np.float32).ravel()
 
 
-def load_decoder(armature: bpy.types.Armature) -> StoredDecoder:
-    """The decoder that an avatar's armature carries."""
-    group = armature[PROPERTY]
+def load_decoder(armature: bpy.types.Armature) -> tuple[Decoder, DecoderShape]:
+    """The decoder that an avatar's armature carries, and its shape."""
+    stored = armature[PROPERTY]
 
     def array(name: str) -> Array:
-        return np.array(group[name].to_list(), np.float32)
+        return np.asarray(memoryview(stored[name]))
 
-    biases = tuple(array(f"bias_{index}") for index in range(STORED_ARRAYS))
-    weights = tuple(array(f"weight_{index}").reshape(len(bias), -1) for index, bias in enumerate(biases))
-    slopes = tuple(array(f"slope_{index}") for index in range(STORED_ARRAYS - 1))
-    return StoredDecoder(weights, biases, slopes, DecoderShape(**group["shape"].to_dict()))
+    biases = tuple(array(f"biases_{index}") for index in range(_LINEAR_STEPS))
+    weights = tuple(array(f"weights_{index}").reshape(len(bias), -1) for index, bias in enumerate(biases))
+    slopes = tuple(array(f"slopes_{index}") for index in range(_LINEAR_STEPS - 1))
+    shape = DecoderShape(**stored["shape"].to_dict())
+    return Decoder(weights, biases, slopes, shape.hidden_size), shape  # type: ignore[arg-type]
+
+
+def avatar_report(armature: bpy.types.Armature) -> dict[str, Any]:
+    """Metrics, provenance and consent statement that came with an avatar."""
+    return json.loads(armature[PROPERTY]["report"])
 
 
 def is_avatar(thing: bpy.types.Object | None) -> bool:

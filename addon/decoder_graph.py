@@ -20,7 +20,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import bpy
+import numpy as np
+import numpy.typing as npt
 
+from ..backend.likeness.asset.layered import Decoder, LayeredAvatar
+from ..backend.likeness.runtime.decode import spatial_network
 from .graph import Graph
 
 CONSTANT_ONE = 1.0
@@ -38,7 +42,7 @@ class DecoderShape:
     atlas_columns: int
 
     @classmethod
-    def of(cls, avatar: Any) -> DecoderShape:
+    def of(cls, avatar: LayeredAvatar) -> DecoderShape:
         """The shape of an avatar's decoder."""
         return cls(
             avatar.feature_size,
@@ -69,6 +73,31 @@ class DecoderShape:
         """Width and height of the weights image: three weights per texel, one row per neuron, hidden ones first."""
         return max(self.input_vectors, self.hidden_vectors), self.hidden_size + self.basis_count
 
+    def rows(self, decoder: Decoder, conditions: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """What belongs into the weights image in a frame.
+
+        Parameters
+        ----------
+        decoder : Decoder
+        conditions : (9 + E,)
+            :attr:`likeness.rig.Pose.decoder_input`.
+
+        Returns
+        -------
+        (H + B, 3 * width) float32
+            A neuron's weights and bias per row, padded with zeros.
+        """
+        network = spatial_network(decoder, np.asarray(conditions, np.float32), self.basis_count, self.feature_size)
+        width, height = self.weights_size
+        rows = np.zeros((height, 3 * width), np.float32)
+        hidden, mixing = rows[: self.hidden_size], rows[self.hidden_size :]
+        for part, weights, biases in (
+            (hidden, network.hidden_weights, network.hidden_biases),
+            (mixing, network.output_weights, network.output_biases),
+        ):
+            part[:, : weights.shape[1]], part[:, weights.shape[1]] = weights, biases
+        return rows
+
 
 @dataclass(frozen=True)
 class DecoderGroups:
@@ -76,6 +105,7 @@ class DecoderGroups:
 
     shape: DecoderShape
     bilinear: bpy.types.NodeTree
+    hidden_neuron: bpy.types.NodeTree
     mixing_neuron: bpy.types.NodeTree
     hidden: bpy.types.NodeTree
 
@@ -93,9 +123,8 @@ def build_decoder(name: str, shape: DecoderShape, weights: bpy.types.Image) -> D
     """
     hidden_neuron = _build_neuron(f"{name} Hidden Neuron", shape, weights, shape.input_vectors)
     mixing_neuron = _build_neuron(f"{name} Mixing Neuron", shape, weights, shape.hidden_vectors)
-    return DecoderGroups(
-        shape, _build_bilinear(f"{name} Bilinear", shape), mixing_neuron, _build_hidden(name, shape, hidden_neuron)
-    )
+    bilinear = _build_bilinear(f"{name} Bilinear", shape)
+    return DecoderGroups(shape, bilinear, hidden_neuron, mixing_neuron, _build_hidden(name, shape, hidden_neuron))
 
 
 def build_layer(

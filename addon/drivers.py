@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 import numpy as np
 
+from ..backend.likeness.asset.layered import LayeredAvatar
 from ..backend.likeness.rig import POSED_JOINTS
 from .armature import FACE
 from .mesh import corrective_name
@@ -19,7 +18,7 @@ ROTATION_ENTRIES = (
 """Entries of R - I for a unit quaternion (w, x, y, z)."""
 
 
-def drive_shape_keys(mesh: bpy.types.Object, rig: bpy.types.Object, avatar: Any) -> None:
+def drive_shape_keys(mesh: bpy.types.Object, rig: bpy.types.Object, avatar: LayeredAvatar) -> None:
     """Let the rig's sliders drive the expressions, and its joints' rotations the pose correctives.
 
     Parameters

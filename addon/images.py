@@ -42,10 +42,12 @@ def write_weights(image: bpy.types.Image, rows: npt.NDArray[np.float32]) -> None
     ----------
     image : bpy.types.Image
     rows : (height, 3 * width) float32
-        One row per neuron, as :attr:`likeness addon's DecoderShape.weights_size` says.
+        One row per neuron, as ``DecoderShape.rows`` gives them.
     """
     width, height = image.size
     pixels = np.ones((height, width, 4), np.float32)
     pixels[..., :3] = rows.reshape(height, width, 3)
     image.pixels.foreach_set(pixels.ravel())
     image.update()
+    # A packed image is never unsaved: Blender does not ask about it on leaving, and the file holds the last weights.
+    image.pack()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import bpy
 
+from ..backend.likeness.asset.layered import LayeredAvatar
 from .armature import create_armature
 from .decoder import store_decoder
 from .decoder_graph import DecoderShape, build_decoder, build_layer
@@ -15,6 +17,9 @@ from .images import texture_image, weights_image
 from .live import refresh
 from .materials import layer_material
 from .mesh import create_mesh
+
+MADE = ("objects", "collections", "armatures", "meshes", "materials", "node_groups", "images")
+"""Kinds of data-blocks that an import makes."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,10 @@ class ImportedAvatar:
     mesh: bpy.types.Object
 
 
-def create_avatar(context: bpy.types.Context, avatar: Any, name: str) -> ImportedAvatar:
+def create_avatar(context: bpy.types.Context, avatar: LayeredAvatar, name: str) -> ImportedAvatar:
     """Make a collection with an avatar's armature and mesh, and select the armature.
+
+    If anything goes wrong, what was made until then is removed again.
 
     Parameters
     ----------
@@ -43,8 +50,17 @@ def create_avatar(context: bpy.types.Context, avatar: Any, name: str) -> Importe
     name : str
         Name of the collection and of what is made; Blender adds a number where it is taken.
     """
-    weights = weights_image(f"{name} Weights", DecoderShape.of(avatar).weights_size)
-    groups = build_decoder(name, DecoderShape.of(avatar), weights)
+    with _all_or_nothing():
+        made = _create(context, avatar, name)
+    _select(context, made.armature)
+    refresh(context.scene, context.evaluated_depsgraph_get())
+    return made
+
+
+def _create(context: bpy.types.Context, avatar: LayeredAvatar, name: str) -> ImportedAvatar:
+    shape = DecoderShape.of(avatar)
+    weights = tuple(weights_image(f"{name} {label}", shape.weights_size) for label in ("Weights", "Other Weights"))
+    groups = build_decoder(name, shape, weights[0])
     materials = []
     for index, layer in enumerate(avatar.layers):
         label = f"{name} Layer {index + 1}"
@@ -57,9 +73,26 @@ def create_avatar(context: bpy.types.Context, avatar: Any, name: str) -> Importe
     mesh = create_mesh(name, avatar, materials)
     collection.objects.link(mesh)
     mesh.parent = rig
-    modifier = mesh.modifiers.new("Armature", "ARMATURE")
-    modifier.object = rig
+    mesh.modifiers.new("Armature", "ARMATURE").object = rig
     drive_shape_keys(mesh, rig, avatar)
-    store_decoder(rig.data, avatar, weights)
-    refresh(context.evaluated_depsgraph_get())
+    store_decoder(rig.data, avatar, groups, weights)
     return ImportedAvatar(rig, mesh)
+
+
+def _select(context: bpy.types.Context, rig: bpy.types.Object) -> None:
+    for thing in context.view_layer.objects.selected:
+        thing.select_set(False)
+    rig.select_set(True)
+    context.view_layer.objects.active = rig
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """Remove, if the block raises, every data-block that it made."""
+    before = {block.session_uid for kind in MADE for block in getattr(bpy.data, kind)}
+    try:
+        yield
+    except BaseException:
+        made = [block for kind in MADE for block in getattr(bpy.data, kind) if block.session_uid not in before]
+        bpy.data.batch_remove(made)
+        raise

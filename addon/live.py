@@ -1,17 +1,106 @@
-"""Decoder weights that follow the timeline and the sliders."""
+"""Decoder weights that follow the timeline and the sliders.
+
+Blender's drivers deform the mesh by themselves; only the decoder's global network needs Python. It is evaluated when
+a frame changes, for a render as for the viewport, and when anything in the scene has changed that may have moved a rig.
+"""
 
 from __future__ import annotations
 
-import bpy
+from collections.abc import Callable, Iterator
 
-from .decoder import PROPERTY, is_avatar, load_decoder
+import bpy
+from bpy.app.handlers import persistent
+
+from .decoder import NEURON_GROUPS, PROPERTY, WEIGHTS_IMAGES, is_avatar, load_decoder
 from .images import write_weights
 from .posing import evaluated_pose
 
+_written: dict[int, bytes] = {}
+"""Conditions that the weights in an image stand for, by the image's session number."""
 
-def refresh(depsgraph: bpy.types.Depsgraph) -> None:
-    """Write the weights of every avatar in a dependency graph."""
-    for rig in depsgraph.objects:
-        if is_avatar(rig):
-            rows = load_decoder(rig.original.data).rows(evaluated_pose(rig).decoder_input)
-            write_weights(rig.original.data[PROPERTY]["weights_image"], rows)
+
+def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Bring the weights of every avatar in a dependency graph up to date.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+        Its render engine decides how.
+    depsgraph : bpy.types.Depsgraph
+        Evaluated; of the viewport or of a render.
+    """
+    for rig in _rigs():
+        evaluated = rig.evaluated_get(depsgraph)
+        if not evaluated.is_evaluated:
+            continue
+        conditions = evaluated_pose(evaluated).decoder_input
+        image = shown_image(rig.data)
+        if image is None or _written.get(image.session_uid) == conditions.tobytes():
+            continue
+        if scene.render.engine == "CYCLES":
+            image = _swap_images(rig.data, image)
+        decoder, shape = load_decoder(rig.data)
+        write_weights(image, shape.rows(decoder, conditions))
+        _written[image.session_uid] = conditions.tobytes()
+
+
+def shown_image(armature: bpy.types.Armature) -> bpy.types.Image | None:
+    """The weights image that an avatar's materials read now; None if the user has deleted them."""
+    return next((node.image for node in _lookups(armature)), None)
+
+
+def _rigs() -> Iterator[bpy.types.Object]:
+    if any(PROPERTY in armature for armature in bpy.data.armatures):
+        yield from (thing for thing in bpy.data.objects if is_avatar(thing))
+
+
+def _lookups(armature: bpy.types.Armature) -> Iterator[bpy.types.ShaderNodeTexImage]:
+    for group in NEURON_GROUPS:
+        tree = armature[PROPERTY].get(group)
+        if tree is not None:
+            yield from (node for node in tree.nodes if node.type == "TEX_IMAGE")
+
+
+def _swap_images(armature: bpy.types.Armature, shown: bpy.types.Image) -> bpy.types.Image:
+    """Let the nodes read the other image: Cycles, once it holds a picture, does not notice that its pixels change."""
+    first, second = (armature[PROPERTY][name] for name in WEIGHTS_IMAGES)
+    other = second if shown == first else first
+    for node in _lookups(armature):
+        node.image = other
+    return other
+
+
+@persistent
+def _follow(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    refresh(scene, depsgraph)
+
+
+@persistent
+def _start_over(*_arguments: object) -> None:
+    """After a file was read or an edit undone, what the images hold is anyone's guess."""
+    _written.clear()
+    refresh(bpy.context.scene, bpy.context.evaluated_depsgraph_get())
+
+
+def _handlers() -> tuple[tuple[list, Callable], ...]:
+    handlers = bpy.app.handlers
+    return (
+        (handlers.frame_change_post, _follow),
+        (handlers.depsgraph_update_post, _follow),
+        (handlers.load_post, _start_over),
+        (handlers.undo_post, _start_over),
+        (handlers.redo_post, _start_over),
+    )
+
+
+def register() -> None:
+    """Add the handlers."""
+    for handlers, function in _handlers():
+        handlers.append(function)
+
+
+def unregister() -> None:
+    """Take the handlers out."""
+    for handlers, function in _handlers():
+        handlers.remove(function)
+    _written.clear()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 import numpy as np
 import numpy.typing as npt
 
+from ..backend.likeness.asset.layered import LayeredAvatar
 from ..backend.likeness.rig import AVATAR_JOINTS, POSED_JOINTS
 from .axes import to_blender
 
@@ -21,7 +20,7 @@ def corrective_name(entry: int) -> str:
     return f"{POSED_JOINTS[joint]} R[{row},{column}]"
 
 
-def create_mesh(name: str, avatar: Any, materials: list[bpy.types.Material]) -> bpy.types.Object:
+def create_mesh(name: str, avatar: LayeredAvatar, materials: list[bpy.types.Material]) -> bpy.types.Object:
     """The mesh object with its material slots, texture coordinates, shape keys and vertex groups.
 
     Vertices that textures' seams had split are welded, so that Blender smooths across seams as the run-time does.

@@ -1,0 +1,64 @@
+"""Render settings: those without which an avatar looks wrong, and those for comparing pictures pixel by pixel."""
+
+from __future__ import annotations
+
+import bpy
+
+ENGINES = {"eevee": "BLENDER_EEVEE", "cycles": "CYCLES"}
+"""What jobs call the engines, and what Blender does."""
+
+HITS_PER_LAYER = 4
+"""Surfaces of one layer that a ray may cross: in and out of the head, and of a nose or an ear before it."""
+
+
+def transparent_bounces(layer_count: int) -> int:
+    """How many surfaces Cycles has to look through."""
+    return HITS_PER_LAYER * layer_count
+
+
+def is_set_up(scene: bpy.types.Scene, layer_count: int) -> bool:
+    """Whether a scene shows an avatar's own colours, through all of its layers."""
+    view, bounces = scene.view_settings, transparent_bounces(layer_count)
+    return (
+        view.view_transform == "Standard"
+        and view.look == "None"
+        and (view.exposure, view.gamma) == (0.0, 1.0)
+        and scene.cycles.transparent_max_bounces >= bounces
+        and scene.cycles.min_transparent_bounces >= bounces
+    )
+
+
+def set_up(scene: bpy.types.Scene, layer_count: int) -> None:
+    """Make a scene show an avatar as it was captured.
+
+    Standard view, because the textures hold colours as a display shows them and any other view grades them anew; and
+    enough transparent bounces, because Cycles otherwise ends at inner layers, at random.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+    layer_count : int
+    """
+    view, cycles = scene.view_settings, scene.cycles
+    scene.display_settings.display_device = "sRGB"
+    view.view_transform, view.look = "Standard", "None"
+    view.exposure, view.gamma = 0.0, 1.0
+    bounces = transparent_bounces(layer_count)
+    cycles.transparent_max_bounces = max(cycles.transparent_max_bounces, bounces)
+    cycles.min_transparent_bounces = max(cycles.min_transparent_bounces, bounces)
+
+
+def sample_pixel_centres(scene: bpy.types.Scene) -> None:
+    """Let both engines take one sample, in the middle of each pixel, onto nothing: as the run-time's reference does."""
+    render, cycles = scene.render, scene.cycles
+    render.film_transparent = True
+    render.dither_intensity = 0.0
+    render.use_motion_blur = False
+    render.use_compositing = render.use_sequencer = False
+    render.filter_size = 0.0
+    scene.eevee.taa_render_samples = 1
+    cycles.samples = 1
+    cycles.use_adaptive_sampling = cycles.use_denoising = False
+    # A box is as wide as a pixel whatever its width says; a narrow Gaussian is a point.
+    cycles.pixel_filter_type, cycles.filter_width = "GAUSSIAN", 0.01
+    cycles.max_bounces = 0
