@@ -2,8 +2,9 @@
 
 The mesh is the head model's whole mesh, posed by the tracked parameters and drawn opaque and unlit; its texture is one
 RGB picture over the head's own UV layout. The texture starts as the mean of all that was seen of each texel, unseen
-texels are filled from their surroundings, and Adam then lowers the mean absolute difference of the rendered and the
-filmed pixels, in sRGB, weighted by the matte: what the mesh covers of the background does not stain the texture.
+texels are filled from their surroundings, and Adam then lowers the mean squared difference of the rendered and the
+filmed pixels, in sRGB as PSNR is measured, weighted by the matte: what the mesh covers of the background does not stain
+the texture. A weak pull towards smooth textures keeps texels that few pixels saw from fitting their noise.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ TEXTURE_SIZE = 512
 SUPERSAMPLING = 2
 MAXIMUM_FRAMES = 200
 MAXIMUM_PIXELS = 2_000_000
-BATCH = 65_536
+BATCH = 32_768
+SMOOTHNESS = 0.25
+"""Weight of the mean squared difference of neighbouring texels, against that of pixels."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class _Observations:
     """(N,) float32: the matte, 0..1."""
 
 
-def fit_baseline(capture: Capture, size: int, iterations: int = 400, seed: int = 0) -> Baseline:
+def fit_baseline(capture: Capture, size: int, iterations: int = 100, seed: int = 0) -> Baseline:
     """Optimise a texture for the tracked head mesh over the training frames.
 
     Parameters
@@ -76,7 +79,7 @@ def fit_baseline(capture: Capture, size: int, iterations: int = 400, seed: int =
     size : int
         Side of the square pictures that are fitted, pixels.
     iterations : int
-        Steps of Adam, on a random batch of pixels each.
+        Steps of Adam, on a batch of pixels each.
     seed : int
         Of the choice of pixels; equal seeds give equal textures.
 
@@ -91,7 +94,7 @@ def fit_baseline(capture: Capture, size: int, iterations: int = 400, seed: int =
     generator = torch.Generator().manual_seed(seed)
     observations = _observe(capture, surface, size, generator)
     texture, weight = _mean_texture(observations)
-    texture = _optimise(_fill(texture, weight), observations, iterations, generator)
+    texture = _optimise(_fill(texture, weight), observations, iterations)
     seen = weight > 0
     return Baseline(surface, _fill(texture, seen.float()), seen)
 
@@ -151,7 +154,8 @@ def _mean_texture(observations: _Observations) -> tuple[torch.Tensor, torch.Tens
     # Scattering values into texels is the adjoint of sampling them.
     sums = torch.zeros(1, TEXTURE_SIZE, TEXTURE_SIZE, 4, requires_grad=True)
     samples = observations.uv.shape[1]
-    for chosen in torch.arange(len(observations.uv)).split(BATCH):
+    for start in range(0, len(observations.uv), BATCH):
+        chosen = slice(start, start + BATCH)
         uv = observations.uv[chosen].view(-1, 2)
         weight = observations.weight[chosen, None]
         values = torch.cat([observations.colour[chosen] * weight, weight], 1).repeat_interleave(samples, 0)
@@ -176,21 +180,22 @@ def _fill(texture: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return filled[0].permute(1, 2, 0).contiguous()
 
 
-def _optimise(
-    texture: torch.Tensor, observations: _Observations, iterations: int, generator: torch.Generator
-) -> torch.Tensor:
-    """Lower the weighted mean absolute difference, in sRGB, of rendered and filmed pixels."""
+def _optimise(texture: torch.Tensor, observations: _Observations, iterations: int) -> torch.Tensor:
+    """Lower the weighted mean squared difference, in sRGB, of rendered and filmed pixels."""
     texels = texture[None].clone().requires_grad_()
-    optimiser = torch.optim.Adam([texels], lr=0.02, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations, eta_min=2e-4)
+    optimiser = torch.optim.Adam([texels], lr=3e-3, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, iterations), eta_min=3e-5)
     count, samples = observations.uv.shape[:2]
-    for _ in range(iterations):
-        chosen = torch.randint(count, (min(BATCH, count),), generator=generator)
+    for iteration in range(iterations):
+        start = iteration % -(-count // BATCH) * BATCH
+        chosen = slice(start, start + BATCH)
         uv = observations.uv[chosen].view(-1, 2)
         linear = sample_textures(texels, torch.zeros(len(uv), dtype=torch.int32), uv, srgb_channels=3)
         rendered = _encode(linear.view(-1, samples, 3).mean(1))
-        weight = observations.weight[chosen, None]
-        loss = ((rendered - observations.colour[chosen]).abs() * weight).sum() / (3 * weight.sum())
+        difference = (rendered - observations.colour[chosen]).square().mean(1)
+        loss = (difference * observations.weight[chosen]).mean()
+        for axis in (1, 2):
+            loss = loss + SMOOTHNESS * texels.diff(dim=axis).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
