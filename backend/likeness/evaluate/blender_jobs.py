@@ -37,9 +37,11 @@ def blender_jobs(avatar: LayeredAvatar, capture: Capture, shown: tuple[int, ...]
         (f"pictures/{index:05d}", capture.pose(index), capture.camera(index).resized(size, size)) for index in shown
     ]
     stills += [(f"engines/{name}", pose, camera) for name, pose, camera in engine_frames(avatar, capture, size)]
-    jobs = [_job(engine, f"{name}_{engine}.png", pose, camera) for engine in ENGINES for name, pose, camera in stills]
+    jobs = [
+        render_job(engine, f"{name}_{engine}.png", pose, camera) for engine in ENGINES for name, pose, camera in stills
+    ]
     film = [
-        _job("eevee", f"film/{number:04d}.png", pose, camera)
+        render_job("eevee", f"film/{number:04d}.png", pose, camera)
         for number, (pose, camera) in enumerate(film_frames(avatar, size))
     ]
     return [job for job in jobs if job["engine"] == "eevee"] + film + [job for job in jobs if job["engine"] != "eevee"]
@@ -83,7 +85,9 @@ def film_frames(avatar: LayeredAvatar, size: int) -> list[tuple[Pose, Camera]]:
     return frames
 
 
-def _job(engine: str, out: str, pose: Pose, camera: Camera) -> dict[str, Any]:
+def render_job(engine: str, out: str, pose: Pose, camera: Camera) -> dict[str, Any]:
+    """One job as JSON values."""
+
     def plain(fields: dict[str, Any]) -> dict[str, Any]:
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
 

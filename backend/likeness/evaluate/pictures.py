@@ -99,7 +99,8 @@ def load_straight(path: Path) -> Array:
     encoded = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if encoded is None or encoded.ndim != 3 or encoded.shape[-1] != 4:
         raise LikenessError(f"There is no RGBA picture at {path}; render it again.")
-    straight = cv2.cvtColor(encoded, cv2.COLOR_BGRA2RGBA).astype(np.float32) / np.iinfo(encoded.dtype).max
+    highest = 65535 if encoded.dtype == np.uint16 else 255
+    straight = cv2.cvtColor(encoded, cv2.COLOR_BGRA2RGBA).astype(np.float32) / highest
     alpha = straight[..., 3:]
     return np.concatenate([srgb_to_linear(straight[..., :3]) * alpha, alpha], -1).astype(np.float32)
 

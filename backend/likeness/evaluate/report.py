@@ -113,7 +113,7 @@ def compare_engines(evaluation: Path, avatar: Path, sheet: Path) -> dict[str, tu
     """
     model = read_layered_avatar(avatar)
     jobs = [job for job in _read_json(evaluation / "blender-jobs.json") if job["out"].startswith("engines/")]
-    errors: dict[str, list[npt.NDArray[np.float32]]] = {engine: [] for engine in ENGINES}
+    errors: dict[str, list[npt.NDArray[Any]]] = {engine: [] for engine in ENGINES}
     strips: dict[str, list[Bytes]] = {}
     references: dict[str, npt.NDArray[np.float32]] = {}
     for job in jobs:
