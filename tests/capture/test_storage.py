@@ -13,6 +13,7 @@ from likeness.capture.pictures import MAXIMUM_SIDE
 from likeness.capture.storage import load_capture, load_frame, load_matte, picture_names, write_capture
 from likeness.errors import LikenessError
 from likeness.head.model import HeadModel
+from likeness.head.standin import standin
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
@@ -171,6 +172,18 @@ def test_only_a_capture_is_ever_replaced_and_only_on_demand(written: Path, tmp_p
     with pytest.raises(LikenessError, match="other files"):
         write_capture(changed, tmp_path / "letters", *pictures(), overwrite=True)
     assert (tmp_path / "letters/dear.txt").read_text() == "Dear"
+
+
+def test_the_built_in_head_is_not_stored_but_must_be_the_same(tmp_path: Path) -> None:
+    head = standin()
+    expression = np.zeros((FRAMES, head.expression_count), np.float32)
+    capture = replace(unwritten_capture(), head=head, expression=expression)
+    write_capture(capture, tmp_path / "capture", *pictures())
+    assert not (tmp_path / "capture/head.safetensors").exists()
+    assert load_capture(tmp_path / "capture").head is head
+    description = json.loads((tmp_path / "capture/capture.json").read_text())
+    edit_description(tmp_path / "capture", head=description["head"] | {"fingerprint": "0" * 64})
+    assert "'head'" in refusal(tmp_path / "capture")
 
 
 def test_a_folder_that_is_no_capture(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -187,7 +188,7 @@ def _write_parameters(capture: Capture, folder: Path) -> None:
     description: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
-        "head": {"name": capture.head.name, "expressions": list(capture.head.expression_names)},
+        "head": _head_entry(capture.head),
         "width": capture.width,
         "height": capture.height,
         "intrinsics": [float(value) for value in capture.intrinsics],
@@ -257,6 +258,21 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"it holds {name}")
 
 
+def _head_entry(head: HeadModel) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": head.name, "expressions": list(head.expression_names)}
+    if head.name == STANDIN:
+        # The built-in head is not stored with the capture, so another Likeness may bring another one.
+        entry["fingerprint"] = _fingerprint(head)
+    return entry
+
+
+def _fingerprint(head: HeadModel) -> str:
+    digest = hashlib.sha256()
+    for array in (head.template, head.expression_basis, head.skin_weights, head.faces):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
 def _load_head(folder: Path, place: Path, description: dict[str, Any]) -> HeadModel:
     told = _field(place, description, "head", _head_field)
     name, expressions = told["name"], tuple(told["expressions"])
@@ -267,7 +283,8 @@ def _load_head(folder: Path, place: Path, description: dict[str, Any]) -> HeadMo
         head = standin()
     else:
         head = load_head(_inside(folder, HEAD, f"{place}: field 'head'"))
-    if head.name != name or head.expression_names != expressions:
+    other = name == STANDIN and told["fingerprint"] != _fingerprint(head)
+    if other or head.name != name or head.expression_names != expressions:
         raise LikenessError(
             f"{place}: field 'head' describes another head than the {head.name!r} head that was found; "
             "make the capture again with this Likeness."
@@ -326,7 +343,11 @@ def _texts(value: Any) -> dict[str, str]:
 def _head_field(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         raise ValueError("does not tell the head's name")
-    return {"name": value["name"], "expressions": _texts_of(value.get("expressions"))}
+    return {
+        "name": value["name"],
+        "expressions": _texts_of(value.get("expressions")),
+        "fingerprint": value.get("fingerprint"),
+    }
 
 
 def _texts_of(value: Any) -> list[str]:
