@@ -36,7 +36,7 @@ class Player:
         if rasteriser is None:
             from ..raster.select import rasteriser as select
 
-            rasteriser = select(device)
+            rasteriser = select(torch.device(device))
         self._rasteriser = rasteriser
         self._proxies = proxies_of_avatar(avatar).torch(device)
         self._table = TexelTable(self._proxies.textures, self._proxies.layout)

@@ -21,6 +21,8 @@ class FineTuningPreset:
         At most this many; the time budget may end it sooner.
     pixels : int
         Pixels per step, all from one frame.
+    patch : int
+        Side of the square patches that they come in.
     face_share : float
         Share of them inside the face's landmarks.
     texture_rate, decoder_rate : float
@@ -51,6 +53,7 @@ class FineTuningPreset:
 
     steps: int = 4000
     pixels: int = 6000
+    patch: int = 1
     face_share: float = 0.5
     texture_rate: float = 0.02
     decoder_rate: float = 2e-3

@@ -5,8 +5,8 @@ rounding to the float32 values. A step touches only the texels that the last pic
 grow with the textures' size.
 """
 
-# Warp's kernels take their arguments by position, and only int() and float() make a variable that a loop may change.
-# ruff: noqa: PLR0917, UP018, RUF046
+# In Warp's kernels only int() and float() make a variable that a loop may change.
+# ruff: noqa: UP018, RUF046
 
 from __future__ import annotations
 
@@ -131,19 +131,66 @@ def _scatter(
         uv_gradient[hit] = wp.vec2(du * float(size), dv * float(size))
 
 
+# Native code, because the number of channels is known only at run time: loops over pointers vectorise, loops over
+# Warp's strided arrays do not.
+_ADAM = """
+    const size_t start = (size_t)row * channels;
+    float* __restrict__ value = values.data + start;
+    float* __restrict__ slope = gradient.data + start;
+    float* __restrict__ m = first.data + start;
+    float* __restrict__ v = second.data + start;
+    uint8_t* __restrict__ code = codes.data + start;
+    const int colours = 3 * basis_count;
+    float mean[3] = {0.0f, 0.0f, 0.0f};
+    for (int c = 0; c < colours; ++c) mean[c % 3] += value[c];
+    for (int c = 0; c < channels; ++c) {
+        m[c] = first_decay * m[c] + (1.0f - first_decay) * slope[c];
+        v[c] = second_decay * v[c] + (1.0f - second_decay) * slope[c] * slope[c];
+        slope[c] = 0.0f;
+        value[c] -= rate * (m[c] * first_correction) / (sqrtf(v[c] * second_correction) + 1e-12f);
+    }
+    if (agreement > 0.0f)
+        for (int c = 0; c < colours; ++c) value[c] += rate * agreement * (mean[c % 3] / basis_count - value[c]);
+    for (int c = 0; c < channels; ++c) {
+        value[c] = value[c] < 0.0f ? 0.0f : (value[c] > 1.0f ? 1.0f : value[c]);
+        code[c] = (uint8_t)(int)(value[c] * 255.0f + 0.5f);
+    }
+"""
+
+
+@wp.func_native(_ADAM)
+def _adam_row(
+    row: int,
+    channels: int,
+    rate: float,
+    first_decay: float,
+    second_decay: float,
+    first_correction: float,
+    second_correction: float,
+    basis_count: int,
+    agreement: float,
+    values: wp.array(dtype=float),
+    codes: wp.array(dtype=wp.uint8),
+    gradient: wp.array(dtype=float),
+    first: wp.array(dtype=float),
+    second: wp.array(dtype=float),
+): ...
+
+
 @wp.kernel(enable_backward=False)
 def _adam(
     touched: wp.array(dtype=wp.int32),
+    channels: int,
     rate: float,
     first_decay: float,
     second_decay: float,
     basis_count: int,
     agreement: float,
-    values: wp.array2d(dtype=float),
-    codes: wp.array2d(dtype=wp.uint8),
-    gradient: wp.array2d(dtype=float),
-    first: wp.array2d(dtype=float),
-    second: wp.array2d(dtype=float),
+    values: wp.array(dtype=float),
+    codes: wp.array(dtype=wp.uint8),
+    gradient: wp.array(dtype=float),
+    first: wp.array(dtype=float),
+    second: wp.array(dtype=float),
     visits: wp.array(dtype=wp.int32),
     marks: wp.array(dtype=wp.int32),
 ):
@@ -151,26 +198,24 @@ def _adam(
     marks[row] = 0
     visit = visits[row] + 1
     visits[row] = visit
-    mean = wp.vec3(0.0, 0.0, 0.0)
-    for basis in range(basis_count):
-        mean += wp.vec3(values[row, 3 * basis], values[row, 3 * basis + 1], values[row, 3 * basis + 2])
-    mean = mean / float(basis_count)
     first_correction = 1.0 / (1.0 - wp.pow(first_decay, float(visit)))
     second_correction = 1.0 / (1.0 - wp.pow(second_decay, float(visit)))
-    for channel in range(values.shape[1]):
-        value = values[row, channel]
-        g = gradient[row, channel]
-        gradient[row, channel] = 0.0
-        m = first_decay * first[row, channel] + (1.0 - first_decay) * g
-        v = second_decay * second[row, channel] + (1.0 - second_decay) * g * g
-        first[row, channel] = m
-        second[row, channel] = v
-        value -= rate * (m * first_correction) / (wp.sqrt(v * second_correction) + 1.0e-12)
-        if channel < 3 * basis_count:
-            value += rate * agreement * (mean[channel % 3] - value)
-        value = wp.clamp(value, 0.0, 1.0)
-        values[row, channel] = value
-        codes[row, channel] = wp.uint8(int(value * 255.0 + 0.5))
+    _adam_row(
+        row,
+        channels,
+        rate,
+        first_decay,
+        second_decay,
+        first_correction,
+        second_correction,
+        basis_count,
+        agreement,
+        values,
+        codes,
+        gradient,
+        first,
+        second,
+    )
 
 
 class TexelTable:
@@ -251,16 +296,17 @@ class TexelTable:
             return
         inputs: list[Any] = [
             warp_view(self._touched, wp.int32),
+            self.layout.channels,
             rate,
             FIRST_DECAY,
             SECOND_DECAY,
             self.layout.basis_count,
             agreement,
-            warp_view(self.values),
-            warp_view(self.codes, wp.uint8),
-            warp_view(self._gradient),
-            warp_view(self._first),
-            warp_view(self._second),
+            warp_view(self.values.view(-1)),
+            warp_view(self.codes.view(-1), wp.uint8),
+            warp_view(self._gradient.view(-1)),
+            warp_view(self._first.view(-1)),
+            warp_view(self._second.view(-1)),
             warp_view(self.visits, wp.int32),
             warp_view(self._marks, wp.int32),
         ]
