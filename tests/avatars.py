@@ -206,7 +206,7 @@ def tiny_avatar(
     rows: int = 18,
     columns: int = 24,
     hard_edges: bool = False,
-    seed: int = 7,
+    seed: int = 11,
 ) -> LayeredAvatar:
     """A small head of nested ellipsoids.
 

@@ -15,6 +15,7 @@ from avatars import tiny_avatar
 from likeness.asset import write_layered_avatar
 from likeness.asset.invariants import target_names
 from likeness.rig import AVATAR_JOINTS
+from trimesh.visual import TextureVisuals
 
 HERE = Path(__file__).parent
 AVATAR = tiny_avatar()
@@ -50,7 +51,7 @@ def test_trimesh_reads_the_same_meshes(path):
     for layer, mesh in zip(AVATAR.layers, meshes, strict=True):
         np.testing.assert_array_equal(mesh.vertices, layer.positions)
         np.testing.assert_array_equal(mesh.faces, layer.faces)
-        assert isinstance(mesh.visual, trimesh.visual.TextureVisuals) and mesh.visual.uv is not None
+        assert isinstance(mesh.visual, TextureVisuals) and mesh.visual.uv is not None
         # trimesh counts v from below.
         np.testing.assert_allclose(mesh.visual.uv, layer.uv * [1, -1] + [0, 1], atol=1e-7)
 

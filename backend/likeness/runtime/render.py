@@ -74,12 +74,13 @@ def render_layers(
         Linear light, straight alpha; zeros where a pixel sees nothing of the layer.
     """
     textures = unpack_all_textures(avatar) if textures is None else textures
+    deformed_layers = deform(avatar, pose)
     network = spatial_network(avatar.decoder, pose.decoder_input, avatar.basis_count, avatar.feature_size)
     rays = camera.ray_directions().reshape(-1, 3)
     views = rays / np.linalg.norm(rays, axis=1, keepdims=True)
     to_camera = camera.world_to_camera[:3, :3]
     pictures = np.zeros((len(avatar.layers), camera.height * camera.width, 4), np.float32)
-    for picture, layer, deformed, unpacked in zip(pictures, avatar.layers, deform(avatar, pose), textures, strict=True):
+    for picture, layer, deformed, unpacked in zip(pictures, avatar.layers, deformed_layers, textures, strict=True):
         hits = rasterise(camera.to_camera(deformed.positions), layer.faces, camera)
         normals = hits.interpolate(deformed.normals, layer.faces) @ to_camera.T
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), np.finfo(np.float32).tiny)
