@@ -152,9 +152,3 @@ def encode_png(picture: Bytes) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture, "RGBA").save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
-
-
-def decode_png(content: bytes) -> Bytes:
-    """The 8-bit RGBA picture (H, W, 4) of a PNG file."""
-    with Image.open(io.BytesIO(content)) as picture:
-        return np.asarray(picture.convert("RGBA"))

@@ -10,10 +10,10 @@ from ..asset.layered import LayeredAvatar
 from ..camera import Camera
 from ..raster.interface import Rasteriser
 from ..rig import Pose
+from ..runtime.decode import decode_png, split_tiles
 from .compositing import composite
 from .decoder import imported
 from .deformation import TorchPose, camera_vertices, posed_vertices
-from .export import decode_png
 from .proxies import Proxies, concatenate_layers
 from .rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from .texels import TexelTable
@@ -56,7 +56,8 @@ class Player:
 
 
 def proxies_of_avatar(avatar: LayeredAvatar) -> Proxies:
-    """An avatar's layers as proxies: welded, with one opacity per basis, NumPy arrays."""
+    """An avatar's layers as proxies: welded, with one opacity per basis, tiles with their gutters, NumPy arrays."""
+    side = avatar.tile_size + 2 * avatar.gutter
     layers, textures = [], []
     for layer in avatar.layers:
         # Any of the split vertices stands for the welded one: they differ in nothing but texture coordinates.
@@ -65,15 +66,15 @@ def proxies_of_avatar(avatar: LayeredAvatar) -> Proxies:
             {
                 "positions": layer.positions[first],
                 "faces": layer.weld[layer.faces],
-                "uv": layer.uv,
+                "uv": (layer.uv * avatar.tile_size + avatar.gutter) / side,
                 "faces_uv": layer.faces,
                 "expression_basis": layer.expression_targets[:, first].transpose(1, 2, 0),
                 "corrective_basis": layer.corrective_targets[:, first].transpose(1, 2, 0),
                 "skin_weights": layer.skin_weights[first],
             }
         )
-        bases = _tiles(decode_png(layer.bases), avatar, avatar.basis_count, avatar.atlas_columns)
-        features = _tiles(decode_png(layer.features), avatar, avatar.feature_size // 4, avatar.feature_size // 4)
+        bases = split_tiles(decode_png(layer.bases), side)[: avatar.basis_count]
+        features = split_tiles(decode_png(layer.features), side)[: avatar.feature_size // 4]
         channels = [*(tile[..., :3] for tile in bases), *(tile[..., 3:] for tile in bases), *features]
         textures.append(np.concatenate(channels, -1).astype(np.float32) / 255)
     return concatenate_layers(
@@ -85,15 +86,3 @@ def proxies_of_avatar(avatar: LayeredAvatar) -> Proxies:
         basis_count=avatar.basis_count,
         feature_size=avatar.feature_size,
     )
-
-
-def _tiles(picture: np.ndarray, avatar: LayeredAvatar, count: int, columns: int) -> list[np.ndarray]:
-    """Tiles without their gutters."""
-    size, gutter = avatar.tile_size, avatar.gutter
-    step = size + 2 * gutter
-    tiles = []
-    for place in range(count):
-        row, column = divmod(place, columns)
-        top, left = row * step + gutter, column * step + gutter
-        tiles.append(picture[top : top + size, left : left + size])
-    return tiles

@@ -1,0 +1,92 @@
+"""Textures while they are learnt: shown as 8 bits, learnt as float32, and only where they are seen."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from likeness.layered.proxies import TextureLayout
+from likeness.layered.texels import TexelTable
+from likeness.raster.texture import sample_textures
+
+LAYOUT = TextureLayout(basis_count=3, alpha_count=1, feature_size=4)
+LAYERS, SIZE, POINTS = 2, 16, 200
+
+
+@pytest.fixture
+def textures() -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.rand(LAYERS, SIZE, SIZE, LAYOUT.channels)
+
+
+@pytest.fixture
+def points() -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(1)
+    return torch.rand(POINTS, 2) * 0.8 + 0.1, torch.randint(LAYERS, (POINTS,))
+
+
+def test_samples_are_those_of_8_bit_textures(textures, points):
+    uv, layers = points
+    ours = TexelTable(textures, LAYOUT).sample(uv, layers)
+    theirs = sample_textures(textures, layers, uv, srgb_channels=9, quantise=True)
+    # The general sampler's sRGB polynomial is within 1.1e-6 of the curve.
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=5e-6)
+
+
+def test_gradients_are_the_general_samplers(textures, points):
+    uv, layers = points
+    upstream = torch.rand(POINTS, LAYOUT.channels)
+    mine, theirs = (uv.clone().requires_grad_() for _ in range(2))
+    learnt = textures.clone().requires_grad_()
+    (sample_textures(learnt, layers, theirs, srgb_channels=9, quantise=True) * upstream).sum().backward()
+    table = TexelTable(textures, LAYOUT)
+    (table.sample(mine, layers) * upstream).sum().backward()
+    torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(table._gradient.view_as(learnt), learnt.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_only_seen_texels_move(textures):
+    table = TexelTable(textures, LAYOUT)
+    # A texel's centre has no share of its neighbours, but the four taps still include them.
+    middle = torch.tensor([[4.75, 7.75]]) / SIZE
+    before = table.values.clone()
+    table.sample(middle, torch.tensor([1])).sum().backward()
+    table.step(0.05)
+    moved = (table.values != before).any(1).view(LAYERS, SIZE, SIZE).nonzero()
+    assert moved.tolist() == [[1, 7, 4], [1, 7, 5], [1, 8, 4], [1, 8, 5]]
+    assert (table.visits > 0).sum() == 4
+
+
+def test_what_is_shown_is_what_is_learnt_rounded(textures, points):
+    uv, layers = points
+    table = TexelTable(textures, LAYOUT)
+    for _ in range(5):
+        table.sample(uv, layers).sum().backward()
+        table.step(0.3)
+    assert table.values.min() >= 0
+    assert table.values.max() <= 1
+    shown = table.textures.view(-1, LAYOUT.channels)
+    assert (shown - table.values).abs().max() <= 0.5 / 255 + 1e-6
+    torch.testing.assert_close((shown * 255).round() / 255, shown)
+
+
+def test_rounding_does_not_stop_learning(textures):
+    """Steps far below a 255th add up: the gradient passes through the rounding."""
+    table = TexelTable(torch.full_like(textures, 0.5), LAYOUT)
+    point, layer = torch.tensor([[0.5, 0.5]]), torch.tensor([0])
+    for _ in range(100):
+        table.sample(point, layer)[:, LAYOUT.alpha].sum().backward()
+        table.step(1e-3)
+    assert table.sample(point, layer)[0, LAYOUT.alpha].item() == pytest.approx(0.4, abs=0.01)
+
+
+def test_agreement_draws_bases_together_and_leaves_the_rest(textures):
+    table = TexelTable(textures, LAYOUT)
+    point, layer = torch.tensor([[0.5, 0.5]]), torch.tensor([0])
+    table.sample(point, layer).mul(0).sum().backward()
+    row = int(table._touched[0])
+    before = table.values[row].clone()
+    table.step(0.1, agreement=1.0)
+    after = table.values[row]
+    bases = before[LAYOUT.colour].view(3, 3)
+    torch.testing.assert_close(after[LAYOUT.colour].view(3, 3), bases + 0.1 * (bases.mean(0) - bases))
+    torch.testing.assert_close(after[LAYOUT.colour.stop :], before[LAYOUT.colour.stop :])
