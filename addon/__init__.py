@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from . import live
+
+MODULES = (live,)
+"""What has something to register, in order."""
+
 
 def register() -> None:
     """Add everything to Blender."""
+    for module in MODULES:
+        module.register()
 
 
 def unregister() -> None:
     """Take everything out again."""
+    for module in reversed(MODULES):
+        module.unregister()

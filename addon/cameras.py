@@ -43,8 +43,17 @@ def set_camera(scene: bpy.types.Scene, camera: Camera) -> bpy.types.Object:
     lens.clip_start, lens.clip_end = NEAR, FAR
     turn = np.eye(4)
     turn[:3, :3] = TO_BLENDER
+    viewer.rotation_mode = "QUATERNION"
     viewer.matrix_world = Matrix((turn @ camera.camera_to_world.astype(np.float64)).tolist())
     return viewer
+
+
+def key_camera(viewer: bpy.types.Object, frame: float) -> None:
+    """Key where a camera is and how it sees."""
+    for path in ("location", "rotation_quaternion"):
+        viewer.keyframe_insert(path, frame=frame)
+    for path in ("lens", "shift_x", "shift_y"):
+        viewer.data.keyframe_insert(path, frame=frame)
 
 
 def _set_picture(render: bpy.types.RenderSettings, camera: Camera) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 
+from ..backend.likeness.asset import read_layered_avatar
 from ..backend.likeness.asset.layered import LayeredAvatar
 from .armature import create_armature
 from .decoder import store_decoder
@@ -17,6 +19,7 @@ from .images import texture_image, weights_image
 from .live import refresh
 from .materials import layer_material
 from .mesh import create_mesh
+from .scene import is_empty, set_up
 
 MADE = ("objects", "collections", "armatures", "meshes", "materials", "node_groups", "images")
 """Kinds of data-blocks that an import makes."""
@@ -36,6 +39,27 @@ class ImportedAvatar:
 
     armature: bpy.types.Object
     mesh: bpy.types.Object
+
+
+def import_file(context: bpy.types.Context, path: Path) -> ImportedAvatar:
+    """Import an avatar's .glb file; the scene's render settings are set up too if there is nothing else in it.
+
+    Parameters
+    ----------
+    context : bpy.types.Context
+    path : Path
+
+    Raises
+    ------
+    LikenessError
+        If the file is no avatar. Nothing was made then.
+    """
+    avatar = read_layered_avatar(Path(path))
+    untouched = is_empty(context.scene)
+    made = create_avatar(context, avatar, Path(path).stem)
+    if untouched:
+        set_up(context.scene, len(avatar.layers))
+    return made
 
 
 def create_avatar(context: bpy.types.Context, avatar: LayeredAvatar, name: str) -> ImportedAvatar:

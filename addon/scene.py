@@ -16,6 +16,11 @@ def transparent_bounces(layer_count: int) -> int:
     return HITS_PER_LAYER * layer_count
 
 
+def is_empty(scene: bpy.types.Scene) -> bool:
+    """Whether a scene holds nothing but cameras and lights."""
+    return all(thing.type in ("CAMERA", "LIGHT") for thing in scene.objects)
+
+
 def is_set_up(scene: bpy.types.Scene, layer_count: int) -> bool:
     """Whether a scene shows an avatar's own colours, through all of its layers."""
     view, bounces = scene.view_settings, transparent_bounces(layer_count)
@@ -48,17 +53,23 @@ def set_up(scene: bpy.types.Scene, layer_count: int) -> None:
     cycles.min_transparent_bounces = max(cycles.min_transparent_bounces, bounces)
 
 
-def sample_pixel_centres(scene: bpy.types.Scene) -> None:
-    """Let both engines take one sample, in the middle of each pixel, onto nothing: as the run-time's reference does."""
+def sample_pixel_centres(scene: bpy.types.Scene, samples: int = 1) -> None:
+    """Let both engines render onto nothing, with one sample in the middle of each pixel as the run-time's reference.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+    samples : int
+        More than one are spread over the pixel, for pictures that are to be looked at rather than compared.
+    """
     render, cycles = scene.render, scene.cycles
     render.film_transparent = True
     render.dither_intensity = 0.0
     render.use_motion_blur = False
     render.use_compositing = render.use_sequencer = False
-    render.filter_size = 0.0
-    scene.eevee.taa_render_samples = 1
-    cycles.samples = 1
+    scene.eevee.taa_render_samples = cycles.samples = samples
     cycles.use_adaptive_sampling = cycles.use_denoising = False
-    # A box is as wide as a pixel whatever its width says; a narrow Gaussian is a point.
-    cycles.pixel_filter_type, cycles.filter_width = "GAUSSIAN", 0.01
-    cycles.max_bounces = 0
+    # Cycles' box is as wide as a pixel whatever its width says; a narrow Gaussian is a point.
+    cycles.pixel_filter_type = "GAUSSIAN" if samples == 1 else "BLACKMAN_HARRIS"
+    cycles.filter_width = 0.01 if samples == 1 else 1.5
+    render.filter_size = 0.0 if samples == 1 else 1.5
