@@ -33,7 +33,8 @@ def views() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rotations = generator.uniform(-0.35, 0.35, (FRAMES, 3)).astype(np.float32)
     expressions = generator.uniform(0, 0.3, (FRAMES, standin().expression_count)).astype(np.float32)
     camera_to_world = np.eye(4, dtype=np.float32)
-    camera_to_world[:3, 3] = standin().template.mean(0) + [0, 0, 1.2]
+    camera_to_world[:3, 3] = standin().template.mean(0)
+    camera_to_world[2, 3] += 1.2
     return rotations, expressions, np.tile(camera_to_world, (FRAMES, 1, 1))
 
 
@@ -86,7 +87,7 @@ def test_held_out_frames_of_a_known_texture_come_back(capture: Capture):
         target = truth(capture, index, SIZE)
         picture = over(render_baseline(baseline, capture, index, SIZE))
         assert target.foreground.mean() > 0.15
-        # The wrong way up, or a pixel off, the same texture stays below 22 dB.
+        # Shifted by one pixel, the same pictures are at 17 dB; with the texture the wrong way up, at 10 dB.
         assert psnr(picture, target.picture, target.foreground) > 27
 
 

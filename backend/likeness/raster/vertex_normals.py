@@ -18,7 +18,7 @@ def vertex_normals(positions: torch.Tensor, faces: torch.Tensor, weld: torch.Ten
     """Unit vertex normals, weighted by corner angles.
 
     Differentiable with respect to ``positions``. A triangle without an area contributes nothing; a vertex without
-    any other gets the zero vector.
+    any other gets its position's direction, as in Blender, without a gradient (and +Z at the very origin).
 
     Parameters
     ----------
@@ -45,5 +45,10 @@ def vertex_normals(positions: torch.Tensor, faces: torch.Tensor, weld: torch.Ten
     weighted = angles[..., None] * normalize(crosses[:, :1], dim=-1, eps=1e-30)
     targets = faces if weld is None else weld.long()[faces]
     sums = torch.zeros_like(positions).index_add(0, targets.reshape(-1), weighted.reshape(-1, 3))
-    normals = normalize(sums, dim=-1, eps=1e-30)
-    return normals if weld is None else normals[weld.long()]
+    if weld is not None:
+        sums = sums[weld.long()]
+    with torch.no_grad():
+        undefined = (sums == 0).all(-1, keepdim=True)
+        upwards = positions.new_tensor([0.0, 0.0, 1.0])
+        fallback = torch.where((positions == 0).all(-1, keepdim=True), upwards, positions)
+    return normalize(torch.where(undefined, fallback, sums), dim=-1, eps=1e-30)
