@@ -216,7 +216,7 @@ def demo(options: argparse.Namespace, started: float) -> None:
     step("eval", *backend, "eval", avatar, capture, "--out", evaluation)
     render = ROOT / "tools" / "render_avatar.py"
     jobs = evaluation / "blender-jobs.json"
-    step("blender", blender, render, avatar, jobs, "--blend", out / "avatar.blend")
+    step("blender", blender, render, avatar, jobs, "--save", out / "avatar.blend", "--key", "film")
     measured = {"seconds": seconds, "peak_gib": peaks, "total_s": time.monotonic() - started}
     (evaluation / "demo.json").write_text(json.dumps(measured, indent=1))
     step("report", *backend, "report", evaluation, avatar, "--out", out)
