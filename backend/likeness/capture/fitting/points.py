@@ -46,7 +46,7 @@ INNER_LIPS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (
 GAPS = np.array(RIGHT_LIDS + LEFT_LIDS + INNER_LIPS)
 """(17, 2) upper and lower points, whose difference says how far lids and lips are open."""
 
-GAP_TRUST = np.array([3.0] * 10 + [1.2] * 7)
+GAP_TRUST = np.array([8.0] * 10 + [5.0] * 7)
 """(17,) Weights of the gaps. Without them blinks are lost: a lid moves by no more than what landmarks are off."""
 
 

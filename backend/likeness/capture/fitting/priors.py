@@ -15,6 +15,13 @@ IDENTITY = 6.0
 FOCAL_DEVIATION = 0.1
 """Standard deviation of the logarithm of the focal length, which landmarks hardly show."""
 
+STEADINESS = (1e4, 1e4, 1e4, 1e6, 1e6, 1e5)
+"""Weights of a head's sudden moves: squared change of its velocity against the usual velocity of nearby frames.
+
+For rotation (per square radian a frame) and translation (per square metre a frame) in the camera's space. Landmarks
+jump together by half a pixel from frame to frame; against optical flow on the skin this takes a tenth off the error.
+"""
+
 # By the beginning of an expression's name, in lower case without separators.
 _RIDGE, _RIDGE_ELSEWHERE = {"eyeblink": 0.2, "jawopen": 0.5}, 1.5
 _SPARSITY, _SPARSITY_ELSEWHERE = {"eyeblink": 0.05, "jawopen": 0.15, "mouthclose": 0.3, "cheekpuff": 2.4}, 0.6

@@ -11,10 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
 
 from .banded import solve_chain
 from .points import PointModel
-from .priors import FOCAL_DEVIATION, IDENTITY, ExpressionPrior
+from .priors import FOCAL_DEVIATION, IDENTITY, STEADINESS, ExpressionPrior
 from .residuals import POSE, Frames, Linearised, Unknowns, frame_energy, linearise
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +30,9 @@ NOMINAL_FRAMES = 20
 
 IDENTITY_LIMIT = 4.0
 """Largest identity coefficient, standard deviations."""
+
+VELOCITY_FRAMES = 2.0
+"""Standard deviation of the window over which the head's usual velocity is taken, frames."""
 
 
 def first_poses(
@@ -157,16 +162,10 @@ def solve_frames(
 
 
 def solve_clip(
-    model: PointModel, prior: ExpressionPrior, observed: Floats, unknowns: Unknowns, iterations: int = 2
+    model: PointModel, prior: ExpressionPrior, observed: Floats, unknowns: Unknowns, iterations: int = 3
 ) -> Unknowns:
-    """Fit all frames together, with expressions that change smoothly from frame to frame."""
-    tie = np.concatenate([np.zeros(POSE), prior.smoothness])
-
-    def cost(state: Unknowns) -> float:
-        change = np.diff(state.expression, axis=0)
-        return float(frame_energy(model, prior, observed, state).sum() + 0.5 * (prior.smoothness * change**2).sum())
-
-    best = cost(unknowns)
+    """Fit all frames together: expressions change smoothly from frame to frame, and so does the head's velocity."""
+    tie = np.concatenate([STEADINESS, prior.smoothness])
     for _ in range(iterations):
         systems = [
             _frame_systems(linearise(model, observed[frames], part, shared=False), prior, part)
@@ -179,21 +178,42 @@ def solve_clip(
         neighbours[[0, -1]] = 1.0
         diagonal = np.arange(hessian.shape[1])
         hessian[:, diagonal, diagonal] += neighbours[:, None] * tie
-        change = tie[POSE:] * np.diff(unknowns.expression, axis=0)
-        gradient[1:, POSE:] += change
-        gradient[:-1, POSE:] -= change
+        usual = _usual_velocity(unknowns)
+        pull = tie * (_changes(unknowns) - usual)
+        gradient[1:] += pull
+        gradient[:-1] -= pull
         free = ~_at_bounds(model, unknowns, gradient)
         hessian, gradient = _pinned(hessian, gradient, free)
         step = solve_chain(hessian, -tie * (free[1:] & free[:-1]), -gradient)
+        best = _clip_cost(model, prior, observed, unknowns, usual)
         for shortening in (1.0, 0.5, 0.25, 0.125):
             moved = unknowns.moved(shortening * step, model)
-            reached = cost(moved)
-            if reached < best:
-                unknowns, best = moved, reached
+            if _clip_cost(model, prior, observed, moved, usual) < best:
+                unknowns = moved
                 break
         else:
             return unknowns
     return unknowns
+
+
+def _clip_cost(model: PointModel, prior: ExpressionPrior, observed: Floats, unknowns: Unknowns, usual: Floats) -> float:
+    """What all frames cost with the changes between them, against a usual velocity (F - 1, 6 + E)."""
+    tie = np.concatenate([STEADINESS, prior.smoothness])
+    sudden = _changes(unknowns) - usual
+    return float(frame_energy(model, prior, observed, unknowns).sum() + 0.5 * (tie * sudden**2).sum())
+
+
+def _changes(unknowns: Unknowns) -> Floats:
+    """Changes (F - 1, 6 + E) from each frame to the next: turn about the camera's axes, translation, expression."""
+    turn = Rotation.from_matrix(unknowns.rotation[1:] @ unknowns.rotation[:-1].transpose(0, 2, 1)).as_rotvec()
+    return np.concatenate([turn, np.diff(unknowns.translation, axis=0), np.diff(unknowns.expression, axis=0)], 1)
+
+
+def _usual_velocity(unknowns: Unknowns) -> Floats:
+    """Velocity (F - 1, 6 + E) of the head around each frame; for expressions zero, for they come and go suddenly."""
+    usual = np.zeros((len(unknowns.rotation) - 1, POSE + unknowns.expression.shape[1]))
+    usual[:, :POSE] = gaussian_filter1d(_changes(unknowns)[:, :POSE], VELOCITY_FRAMES, axis=0, mode="nearest")
+    return usual
 
 
 def _frame_systems(linear: Linearised, prior: ExpressionPrior, unknowns: Unknowns) -> tuple[Floats, Floats]:
