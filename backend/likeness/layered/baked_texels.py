@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import KDTree
+from scipy.ndimage import distance_transform_edt
 
 from ..camera import Camera
 from ..raster.interface import Rasteriser, barycentrics
@@ -32,6 +32,12 @@ class BakedTexels:
     columns: torch.Tensor
     triangles: torch.Tensor
     weights: torch.Tensor
+
+    def coverage(self, proxies: Proxies) -> torch.Tensor:
+        """Which texels (L, S, S) of the proxies' textures are among these, bool."""
+        covered = torch.zeros(proxies.textures.shape[:3], dtype=torch.bool)
+        covered[self.layers, self.rows, self.columns] = True
+        return covered
 
     def interpolated(self, proxies: Proxies, values: torch.Tensor) -> torch.Tensor:
         """Vertex values (V, C) at the texels (N, C)."""
@@ -68,17 +74,11 @@ def baked_texels(proxies: Proxies, rasteriser: Rasteriser, offset: tuple[float, 
     return BakedTexels(layers, rows, columns, triangles, weights)
 
 
-def dilated(textures: torch.Tensor, texels: BakedTexels) -> torch.Tensor:
-    """Textures (L, S, S, C) in which every texel off the surface has the value of the nearest one on it."""
-    size = textures.shape[1]
+def dilated(textures: torch.Tensor, covered: torch.Tensor) -> torch.Tensor:
+    """Textures (L, S, S, C) in which texels that are not covered (L, S, S) have the value of the nearest that is."""
     result = textures.clone()
-    grid = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"), -1).reshape(-1, 2)
-    for layer in range(len(textures)):
-        own = texels.layers == layer
-        if not own.any():
-            continue
-        places = torch.stack([texels.rows[own], texels.columns[own]], 1).cpu().numpy()
-        _, nearest = KDTree(places).query(grid)
-        source = torch.as_tensor(places[nearest], device=textures.device)
-        result[layer] = textures[layer, source[:, 0], source[:, 1]].view(size, size, -1)
+    for layer, known in enumerate(covered.cpu().numpy()):
+        if known.any():
+            rows, columns = np.asarray(distance_transform_edt(~known, return_distances=False, return_indices=True))
+            result[layer] = textures[layer, torch.as_tensor(rows).long(), torch.as_tensor(columns).long()]
     return result

@@ -205,10 +205,15 @@ def surface_distance(head: CanonicalHead, distance: HeadDistance, hull: Array, h
     return gaussian_filter(np.minimum(head_values, np.maximum(hull, allowed)), 0.8).astype(np.float32)
 
 
+def brow_height(head: CanonicalHead) -> float:
+    """Height just above the brows in canonical space, metres: hair may hang down to there."""
+    return float(head.model.landmarks(head.points)[_BROW_LANDMARKS, 1].mean()) + 0.008
+
+
 def _thickness(head: CanonicalHead) -> Array:
     """How far (F,) beyond each triangle of the head hair or clothes may reach, metres."""
     regions, centres = head.model.regions, head.points[head.model.faces].mean(1)
-    brow = head.model.landmarks(head.points)[_BROW_LANDMARKS, 1].mean() + 0.008
+    brow = brow_height(head)
     values = np.full(len(centres), HAIR_THICKNESS, np.float32)
     throat = regions["neck"] & (np.abs(centres[:, 0]) < 0.045) & (centres[:, 2] > head.joints[JOINTS.index("neck"), 2])
     values[throat] = THROAT_THICKNESS

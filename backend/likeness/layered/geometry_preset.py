@@ -2,7 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class StageOnePreset:
+    """Stage 1: the surface and a radiance field on it, through layers that are re-extracted as the surface moves.
+
+    Attributes
+    ----------
+    cell : float
+        Grid cell of the layers' extraction during training, metres; hits are refined onto the level set, so it may be
+        coarse.
+    extraction_steps : tuple of float
+        When layers are extracted anew, as parts of the run, 0..1.
+    pixels : int
+        Pixels per step.
+    table_rate, network_rate, decoder_rate : float
+        Adam's step sizes of the radiance field's hash tables and network, and of the decoder.
+    residual_rate : float
+        Adam's step size of the surface's corrections, metres.
+    geometry_start : float
+        Part of the run after which the surface moves.
+    mask_weight, roughness_weight, skin_weight : float
+        Weights of the outline's loss (distances in centimetres), of the corrections' roughness, and of the squared
+        corrections on the face's skin in centimetres, where the head model knows better.
+    """
+
+    cell: float = 0.0075
+    extraction_steps: tuple[float, ...] = (0.12, 0.22, 0.34, 0.5, 0.7)
+    pixels: int = 5000
+    table_rate: float = 1e-2
+    network_rate: float = 2e-3
+    decoder_rate: float = 1e-3
+    residual_rate: float = 3e-4
+    geometry_start: float = 0.06
+    mask_weight: float = 0.05
+    roughness_weight: float = 0.02
+    skin_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +60,7 @@ class GeometryPreset:
         Triangles of a layer after decimation.
     hull_frames : int
         Number of training frames whose mattes carve the hull, at most.
+    stage_one : StageOnePreset
     """
 
     core_level: float = -0.0035
@@ -33,6 +71,7 @@ class GeometryPreset:
     head_faces: int = 8000
     shell_faces: int = 6000
     hull_frames: int = 40
+    stage_one: StageOnePreset = field(default_factory=StageOnePreset)
 
     @property
     def levels(self) -> tuple[float, ...]:

@@ -1,0 +1,86 @@
+"""From meshes in canonical space to proxies: rest positions and attributes, all layers in one set of arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .atlas import Atlas
+from .canonical import Attributes, CanonicalHead
+from .deformer import Deformer
+from .head_layers import HeadLayer
+from .mesh import Mesh
+from .presets import Preset
+from .proxies import Proxies, concatenate_layers
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LayerMesh:
+    """One layer before it has textures.
+
+    Attributes
+    ----------
+    mesh : Mesh
+        In canonical space.
+    rest : (V, 3) float32
+        Its vertices at rest.
+    attributes : Attributes
+        What moves them.
+    """
+
+    mesh: Mesh
+    rest: Array
+    attributes: Attributes
+
+
+@dataclass(frozen=True)
+class AssembledLayers:
+    """Layers with empty textures, and where their vertices (V, 3) lie in canonical space."""
+
+    proxies: Proxies
+    canonical: Array
+
+
+def shell(head: CanonicalHead, deformer: Deformer, mesh: Mesh) -> LayerMesh:
+    """A level set as a layer that moves as the deformer says."""
+    attributes = deformer.attributes(mesh.positions)
+    return LayerMesh(mesh, head.to_rest(mesh.positions, attributes), attributes)
+
+
+def head_mesh(head: CanonicalHead, drawn: HeadLayer) -> LayerMesh:
+    """The head mesh as a layer that moves as the head model says."""
+    return LayerMesh(drawn.mesh, head.rest[drawn.vertices], drawn.attributes)
+
+
+def assembled(
+    head: CanonicalHead, layers: list[LayerMesh], atlases: list[Atlas], preset: Preset, tile_size: int
+) -> AssembledLayers:
+    """Join layers, inner to outer, with textures of ``tile_size`` texels that are all zero."""
+    entries = np.flatnonzero(np.abs(head.attributes.corrective_basis).max((0, 1)) > 0)
+    parts = [
+        {
+            "positions": layer.rest,
+            "faces": layer.mesh.faces,
+            "uv": atlas.uv,
+            "faces_uv": atlas.faces_uv,
+            "expression_basis": layer.attributes.expression_basis,
+            "corrective_basis": layer.attributes.corrective_basis[..., entries],
+            "skin_weights": layer.attributes.skin_weights,
+        }
+        for layer, atlas in zip(layers, atlases, strict=True)
+    ]
+    channels = 3 * preset.basis_count + 1 + preset.feature_size
+    proxies = concatenate_layers(
+        parts,
+        corrective_entries=entries,
+        joints=head.joints,
+        levels=np.array(preset.geometry.levels),
+        textures=np.zeros((len(layers), tile_size, tile_size, channels), np.float32),
+        basis_count=preset.basis_count,
+        feature_size=preset.feature_size,
+    )
+    return AssembledLayers(proxies, np.concatenate([layer.mesh.positions for layer in layers]))

@@ -1,0 +1,75 @@
+"""Layers for stage 1: extracted quickly, without decimation or texture charts, to be replaced as the surface moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .assembly import assembled, head_mesh, shell
+from .atlas import Atlas
+from .distance import brow_height
+from .extraction import extract_level
+from .field import Manifold
+from .head_layers import head_layer
+from .hulls import HullField
+from .presets import Preset
+from .proxies import Proxies
+
+_SKIN_SAMPLES = 3000
+
+
+@dataclass(frozen=True)
+class TrainingLayers:
+    """Layers as stage 1 rasterises them.
+
+    Attributes
+    ----------
+    proxies : Proxies
+        Torch tensors; texture coordinates and textures mean nothing.
+    canonical : (V, 3) float32
+        Vertices in canonical space.
+    fixed : (L,) bool
+        Layers that are meshes of their own and no level sets: the head mesh.
+    skin : (S, 3) float32
+        Points of the face's skin in canonical space, where the field must stay zero.
+    field : HullField
+        Whose deformer knows skin weights anywhere.
+    """
+
+    proxies: Proxies
+    canonical: torch.Tensor
+    fixed: torch.Tensor
+    skin: torch.Tensor
+    field: HullField
+
+
+def training_layers(field: HullField, manifold: Manifold, preset: Preset) -> TrainingLayers:
+    """Extract all layers of the manifold as it is now."""
+    geometry, head = preset.geometry, field.head
+    grid = field.grid.with_cell(geometry.stage_one.cell)
+    values = manifold.volume(grid)
+    layers = []
+    for level in geometry.levels:
+        if level == 0.0:
+            layers.append(head_mesh(head, head_layer(head, geometry.head_faces)))
+        else:
+            layers.append(shell(head, field.deformer, extract_level(values, grid, level)))
+    no_atlases = [Atlas(np.zeros((1, 2), np.float32), np.zeros_like(layer.mesh.faces)) for layer in layers]
+    result = assembled(head, layers, no_atlases, preset, tile_size=1)
+    return TrainingLayers(
+        result.proxies.torch(),
+        torch.as_tensor(result.canonical),
+        torch.tensor([level == 0.0 for level in geometry.levels]),
+        torch.as_tensor(_skin_points(field)),
+        field,
+    )
+
+
+def _skin_points(field: HullField) -> np.ndarray:
+    """Vertices (S, 3) of the face below the hair line, where the head model knows the surface."""
+    model, points = field.head.model, field.head.points
+    candidates = points[np.unique(model.faces[model.regions["face"]])]
+    candidates = candidates[candidates[:, 1] < brow_height(field.head)]
+    return candidates[:: max(1, len(candidates) // _SKIN_SAMPLES)]

@@ -1,0 +1,100 @@
+"""Losses that shape the surface itself: its outline against mattes, and the face's skin against the head model."""
+
+from __future__ import annotations
+
+import torch
+
+from ..camera import Camera
+from ..rig import JOINTS
+from .deformation import TorchPose, skinning_transforms
+from .field import Manifold
+from .layer_extraction import TrainingLayers
+
+_DEPTHS = 20
+_REACH = 0.13
+_RAYS = 500
+_MARGIN = 0.001
+_CARVED_LEVEL = 0.0025
+
+
+def outline_loss(
+    manifold: Manifold,
+    layers: TrainingLayers,
+    pose: TorchPose,
+    camera: Camera,
+    *,
+    rays: torch.Tensor,
+    triangles: torch.Tensor,
+    matte: torch.Tensor,
+    hits: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> torch.Tensor:
+    """Pull layers over matte pixels that they miss, and push them off pixels that the matte leaves out.
+
+    Nothing is rasterised where a layer is missing, so there the field is asked directly: depths along the ray are
+    unposed, and where the field is smallest it must sink below each missing layer's level.
+
+    Parameters
+    ----------
+    manifold : Manifold
+    layers : TrainingLayers
+    pose : TorchPose
+    camera : Camera
+    rays : (P, 3) float32
+        Camera-space directions with z = -1.
+    triangles : (L, P) int32
+        What each layer shows along each ray, -1 for nothing.
+    matte : (P,) float32
+    hits : tuple of tensors
+        Field values (N,), levels (N,) and rays (N,) of hits on level sets.
+
+    Returns
+    -------
+    () float32
+        Mean over rays and layers, centimetres.
+    """
+    levels, free = layers.proxies.levels, ~layers.fixed
+    per_pixel = 100.0 / (len(rays) * int(free.sum()))
+    values, hit_levels, hit_rays = hits
+    # Outer layers are meant to stand off the outline; opacity thins them out.
+    outside = (matte[hit_rays] < 0.02) & (hit_levels < _CARVED_LEVEL)
+    loss = (torch.relu(hit_levels + _MARGIN - values) * outside).sum() * per_pixel
+    missed = ((matte > 0.5) & (triangles[-1] < 0)).nonzero()[:_RAYS, 0]
+    if len(missed):
+        deepest = _deepest_points(manifold, layers, pose, camera, rays[missed])
+        reached, _ = manifold(deepest)
+        missing = (triangles[free][:, missed] < 0).float()
+        lacking = torch.relu(reached[None] - levels[free][:, None] + _MARGIN)
+        loss = loss + (lacking * missing).sum() * per_pixel * 4
+    return loss
+
+
+def skin_loss(manifold: Manifold, layers: TrainingLayers) -> torch.Tensor:
+    """Mean squared correction of the field on the face's skin, square centimetres."""
+    return (100 * manifold.correction(layers.skin)).square().mean()
+
+
+@torch.no_grad()
+def _deepest_points(
+    manifold: Manifold, layers: TrainingLayers, pose: TorchPose, camera: Camera, rays: torch.Tensor
+) -> torch.Tensor:
+    """Canonical points (R, 3) where the field is smallest along rays (R, 3)."""
+    joints = layers.proxies.joints
+    transforms = skinning_transforms(pose, joints)
+    neck = JOINTS.index("neck")
+    centre = transforms[neck, :, :3] @ joints[neck] + transforms[neck, :, 3]
+    middle = -camera.to_camera(centre.numpy())[2]
+    depths = float(middle) + torch.linspace(-_REACH, _REACH, _DEPTHS)
+    to_world = torch.as_tensor(camera.camera_to_world)
+    world = (rays[:, None] * depths[:, None]).reshape(-1, 3) @ to_world[:3, :3].T + to_world[:3, 3]
+    # Weights live in canonical space, where the points are not yet: take those at the place a rigid head would give.
+    rigid = (world - transforms[neck, :, 3]) @ transforms[neck, :, :3]
+    weights = torch.as_tensor(layers.field.deformer.soft_weights(rigid.numpy()))
+    blended = (weights @ transforms.reshape(-1, 12)).view(-1, 3, 4)
+    rest = torch.linalg.solve(blended[:, :, :3], world - blended[:, :, 3])
+    # Far from the head expressions have faded, so rest and canonical space differ by skinning alone.
+    canonical = torch.as_tensor(layers.field.head.transforms)
+    blended = (weights @ canonical.reshape(-1, 12)).view(-1, 3, 4)
+    points = torch.einsum("nab,nb->na", blended[:, :, :3], rest) + blended[:, :, 3]
+    values, _ = manifold(points)
+    deepest = values.view(len(rays), _DEPTHS).argmin(1)
+    return points.view(len(rays), _DEPTHS, 3)[torch.arange(len(rays)), deepest]

@@ -1,0 +1,296 @@
+"""Stage 1: learn the surface and its look in canonical space by the fast path, without root finding.
+
+Layer meshes are extracted from the manifold now and then. In between, each step deforms and rasterises them, takes
+every hit's canonical point to the level set by one Newton step along the canonical ray, and evaluates the radiance
+field there. The step carries the gradient of the picture into the manifold.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+from torch.nn.functional import normalize
+
+from ..capture.model import Capture
+from ..files import write_atomically
+from ..raster.interface import Rasteriser, barycentrics
+from ..raster.warp_rasteriser import WarpRasteriser
+from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
+from .corrections import CorrectionOptimiser
+from .decoder import AppearanceDecoder
+from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
+from .field import Manifold, RadianceField, project_to_level
+from .finetune import target
+from .frames import TrainingFrames
+from .hulls import HullField, hull_field
+from .layer_extraction import TrainingLayers, training_layers
+from .outline import outline_loss, skin_loss
+from .presets import Preset
+from .proxies import TextureLayout
+from .rendering import Hits, ray_directions, shade, smooth_normals, visible_triangles
+
+Progress = Callable[[str, float, str], None]
+
+
+@dataclass(frozen=True)
+class StageOne:
+    """What stage 1 learns.
+
+    Attributes
+    ----------
+    field : HullField
+        What it started from: head, deformer, grid, distance field.
+    manifold : Manifold
+    radiance : RadianceField
+    decoder : AppearanceDecoder
+    corrections : PoseCorrections
+    losses : list of float
+        Loss of every step.
+    """
+
+    field: HullField
+    manifold: Manifold
+    radiance: RadianceField
+    decoder: AppearanceDecoder
+    corrections: PoseCorrections
+    losses: list[float]
+
+
+def train_stage_one(
+    frames: TrainingFrames,
+    capture: Capture,
+    preset: Preset,
+    *,
+    seconds: float,
+    seed: int = 0,
+    progress: Progress = lambda stage, done, message: None,
+    rasteriser: Rasteriser | None = None,
+) -> StageOne:
+    """Learn a captured person's surface.
+
+    Parameters
+    ----------
+    frames : TrainingFrames
+        Only its training frames are used.
+    capture : Capture
+    preset : Preset
+    seconds : float
+        Time budget, the preparation of fields included.
+    seed : int
+    progress : callable
+        Told the stage, the part of it that is done and a line about it.
+    rasteriser : Rasteriser, optional
+        Warp's by default.
+    """
+    start = time.monotonic()
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    progress("Shaping", 0.0, "distance field and matte hull")
+    state = _initial(hull_field(frames, capture, preset.geometry), frames, preset)
+    return _trained(state, frames, preset, rasteriser or WarpRasteriser(), (start, seconds), random, progress)
+
+
+def _initial(field: HullField, frames: TrainingFrames, preset: Preset) -> StageOne:
+    expressions = field.head.model.expression_count
+    layout = TextureLayout(preset.basis_count, 1, preset.feature_size)
+    return StageOne(
+        field,
+        Manifold(field.values, field.grid),
+        RadianceField(field.grid, layout),
+        AppearanceDecoder(9 + expressions, preset.feature_size, preset.basis_count, hidden_size=preset.hidden_size),
+        PoseCorrections(len(frames), expressions),
+        [],
+    )
+
+
+def _trained(
+    state: StageOne,
+    frames: TrainingFrames,
+    preset: Preset,
+    rasteriser: Rasteriser,
+    clock: tuple[float, float],
+    random: np.random.Generator,
+    progress: Progress,
+) -> StageOne:
+    numbers, (start, seconds) = preset.geometry.stage_one, clock
+    groups = [
+        {"params": state.radiance.encoding.parameters(), "lr": numbers.table_rate},
+        {"params": state.radiance.network.parameters(), "lr": numbers.network_rate},
+        {"params": state.decoder.parameters(), "lr": numbers.decoder_rate},
+        {"params": state.manifold.residuals.parameters(), "lr": numbers.residual_rate},
+    ]
+    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12)
+    rates = [group["lr"] for group in groups]
+    correcting = CorrectionOptimiser(state.corrections, preset.fine_tuning)
+    layers = training_layers(state.field, state.manifold, preset)
+    pending = list(numbers.extraction_steps)
+    step, order = 0, []
+    while (done := (time.monotonic() - start) / seconds) < 1:
+        if pending and done >= pending[0]:
+            pending.pop(0)
+            layers = training_layers(state.field, state.manifold, preset)
+        if not order:
+            order = list(random.permutation(frames.training))
+        index = int(order.pop())
+        correct = done >= preset.fine_tuning.correction_start and step % preset.fine_tuning.correction_interval == 0
+        loss = stage_one_loss(state, layers, frames, index, preset, rasteriser, correct=correct, random=random)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        decay = 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done))
+        moving = min(1.0, max(0.0, (done - numbers.geometry_start) / 0.05))
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * decay * (moving if group is optimiser.param_groups[-1] else 1.0)
+        optimiser.step()
+        if correct:
+            correcting.step(index, decay)
+        state.losses.append(float(loss.detach()))
+        if step % 20 == 0:
+            progress("Surface", done, f"step {step}, loss {np.mean(state.losses[-50:]):.4f}")
+        step += 1
+    progress("Surface", 1.0, f"{step} steps, loss {np.mean(state.losses[-50:] or [0.0]):.4f}")
+    return state
+
+
+def stage_one_loss(
+    state: StageOne,
+    layers: TrainingLayers,
+    frames: TrainingFrames,
+    index: int,
+    preset: Preset,
+    rasteriser: Rasteriser,
+    *,
+    correct: bool,
+    random: np.random.Generator,
+) -> torch.Tensor:
+    """Loss of one training frame on some of its pixels: picture, matte, outline, skin, smoothness, distortion."""
+    numbers, tuning, camera = preset.geometry.stage_one, preset.fine_tuning, frames.cameras[index]
+    pose = TorchPose.of_frame(frames, index)
+    with torch.set_grad_enabled(correct):
+        posed = state.corrections.corrected(pose, index)
+        shift = state.corrections.camera_shift[index]
+        vertices = camera_vertices(posed_vertices(layers.proxies, posed), camera, shift)
+    triangles = visible_triangles(layers.proxies, vertices, camera, rasteriser)
+    matte = frames.mattes[index].reshape(-1)
+    shown = ((triangles >= 0).any(0) | (matte > 0)).nonzero()[:, 0]
+    pixels = shown[torch.randint(len(shown), (numbers.pixels,))]
+    triangles, directions = triangles[:, pixels], ray_directions(camera)[pixels]
+    surface = _surface_hits(state, layers, vertices, triangles, directions)
+    layout = TextureLayout(preset.basis_count, 1, preset.feature_size)
+    conditions = pose.conditions + tuning.expression_noise * torch.randn_like(pose.conditions)
+    colours, alphas = shade(
+        surface.hits, lambda points, _: _linear(state.radiance(points), layout), layout, state.decoder(conditions)
+    )
+    kind = int(random.integers(4))
+    background = torch.full((3,), float(kind)) if kind < 2 else torch.as_tensor(random.random(3, np.float32))
+    picture = composite(colours, alphas)
+    truth, share = target(frames, index, pixels, background)
+    loss = (linear_to_srgb(over(picture, background)) - linear_to_srgb(truth)).abs().mean()
+    loss = loss + tuning.alpha_weight * (picture[:, 3] - share).abs().mean()
+    loss = loss + tuning.distortion_weight * distortion(layer_shares(alphas), 100 * layers.proxies.levels)
+    outline = outline_loss(
+        state.manifold, layers, posed, camera, rays=directions, triangles=triangles, matte=share, hits=surface.outline
+    )
+    loss = loss + numbers.mask_weight * outline
+    loss = loss + numbers.roughness_weight * state.manifold.roughness()
+    loss = loss + numbers.skin_weight * skin_loss(state.manifold, layers)
+    if correct:
+        loss = loss + tuning.expression_weight * state.corrections.expression[index].square().sum()
+    return loss
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """Hits for shading, and field values, levels and rays of those on level sets for the outline."""
+
+    hits: Hits
+    outline: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def _surface_hits(
+    state: StageOne,
+    layers: TrainingLayers,
+    vertices: torch.Tensor,
+    triangles: torch.Tensor,
+    directions: torch.Tensor,
+) -> _Surface:
+    """Hits whose place is the canonical point on the level set instead of texture coordinates."""
+    proxies = layers.proxies
+    layer, ray = (triangles >= 0).nonzero(as_tuple=True)
+    corners = proxies.faces[triangles[layer, ray].long()].long()
+    along = normalize(directions[ray], dim=1)
+    posed, canonical = vertices[corners], layers.canonical[corners]
+    weights = barycentrics(posed, along)[..., None]
+    points = (canonical * weights).sum(1)
+    with torch.no_grad():
+        normals = smooth_normals(proxies, vertices)
+        smooth = normalize((normals[corners] * weights).sum(1), dim=1)
+        inward = canonical_directions(posed, canonical, along)
+    levels = proxies.levels[layer]
+    on_level = (~layers.fixed[layer]).nonzero()[:, 0]
+    moved = project_to_level(state.manifold, points[on_level], levels[on_level], inward[on_level])
+    values, _ = state.manifold(moved)
+    points = points.index_copy(0, on_level, moved)
+    hits = Hits(layer, ray, points, smooth, along, len(directions), len(triangles))
+    return _Surface(hits, (values, levels[on_level], ray[on_level]))
+
+
+def canonical_directions(posed: torch.Tensor, canonical: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
+    """Rays seen from canonical space: through the deformation that takes a posed triangle to its canonical self.
+
+    Parameters
+    ----------
+    posed, canonical : (N, 3, 3)
+        Corners of the triangle that each ray hits.
+    directions : (N, 3)
+        Unit rays in the posed triangles' space.
+
+    Returns
+    -------
+    (N, 3)
+        Unit; towards the inside where the ray meets the triangle's front.
+    """
+    frames = []
+    for corners in (posed, canonical):
+        first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        frames.append(torch.stack([first, second, normalize(torch.linalg.cross(first, second), dim=1)], 2))
+    # Slivers have no stable frame; leaning on the identity keeps the solution finite.
+    singular = torch.linalg.det(frames[0]).abs() < 1e-12
+    frames[0] = torch.where(singular[:, None, None], torch.eye(3), frames[0])
+    coefficients = torch.linalg.solve(frames[0], directions)
+    turned = torch.where(singular[:, None], directions, (frames[1] @ coefficients[..., None])[..., 0])
+    return normalize(turned, dim=1)
+
+
+def _linear(values: torch.Tensor, layout: TextureLayout) -> torch.Tensor:
+    colour = srgb_to_linear(values[:, layout.colour])
+    return torch.cat([colour, values[:, layout.colour.stop :]], 1)
+
+
+def save_stage_one(learned: StageOne, folder: Path) -> None:
+    """Write what stage 1 has learnt, as weights that :func:`load_stage_one` puts back onto the same capture's field."""
+    modules = {name: getattr(learned, name) for name in _MODULES}
+    tensors = {f"{name}.{key}": value for name, part in modules.items() for key, value in part.state_dict().items()}
+    content = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "stage_one.safetensors", content)
+
+
+_MODULES = ("manifold", "radiance", "decoder", "corrections")
+
+
+def load_stage_one(folder: Path, frames: TrainingFrames, capture: Capture, preset: Preset) -> StageOne:
+    """Read what :func:`save_stage_one` wrote."""
+    state = _initial(hull_field(frames, capture, preset.geometry), frames, preset)
+    tensors = load_file(folder / "stage_one.safetensors")
+    for name in _MODULES:
+        prefix = f"{name}."
+        own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        getattr(state, name).load_state_dict(own)
+    return state
