@@ -63,4 +63,5 @@ def test_the_srgb_curve_is_the_runtimes():
 def test_the_srgb_curve_has_finite_gradients_at_black():
     values = torch.zeros(3, requires_grad=True)
     linear_to_srgb(values).sum().backward()
+    assert values.grad is not None
     assert torch.isfinite(values.grad).all()

@@ -67,6 +67,7 @@ def test_a_pose_at_rest_has_the_gradients_of_a_small_turn():
     pose = TorchPose(torch.zeros(1), rotation, torch.zeros(3), torch.zeros(4, 3))
     moved = skinning_transforms(pose, joints)[0, :, :3] @ torch.tensor([0.0, 0.0, 1.0])
     moved[0].backward()
+    assert rotation.grad is not None
     np.testing.assert_allclose(rotation.grad.numpy(), [0.0, 1.0, 0.0], atol=1e-6)
 
 

@@ -83,7 +83,7 @@ def test_agreement_draws_bases_together_and_leaves_the_rest(textures):
     table = TexelTable(textures, LAYOUT)
     point, layer = torch.tensor([[0.5, 0.5]]), torch.tensor([0])
     table.sample(point, layer).mul(0).sum().backward()
-    row = int(table._touched[0])
+    row = int(table._touched[0][0])
     before = table.values[row].clone()
     table.step(0.1, agreement=1.0)
     after = table.values[row]

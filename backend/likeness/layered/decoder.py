@@ -56,21 +56,27 @@ class AppearanceDecoder(torch.nn.Module):
         self.input_size = feature_size + GEOMETRY_INPUTS
         self.basis_count, self.hidden_size, self.temperature = basis_count, hidden_size, temperature
         outputs = hidden_size * (self.input_size + 1) + basis_count * (hidden_size + 1)
-        self.linears = torch.nn.ModuleList(
-            [
-                torch.nn.Linear(condition_count, width),
-                torch.nn.Linear(width, width),
-                torch.nn.Linear(width, outputs),
-            ]
-        )
-        self.activations = torch.nn.ModuleList([torch.nn.PReLU(width, 0.1), torch.nn.PReLU(width, 0.1)])
+        self.first = torch.nn.Linear(condition_count, width)
+        self.first_activation = torch.nn.PReLU(width, 0.1)
+        self.second = torch.nn.Linear(width, width)
+        self.second_activation = torch.nn.PReLU(width, 0.1)
+        self.third = torch.nn.Linear(width, outputs)
+
+    @property
+    def linears(self) -> tuple[torch.nn.Linear, torch.nn.Linear, torch.nn.Linear]:
+        """The global network's linear maps, input first."""
+        return self.first, self.second, self.third
+
+    @property
+    def activations(self) -> tuple[torch.nn.PReLU, torch.nn.PReLU]:
+        """What lies between them."""
+        return self.first_activation, self.second_activation
 
     def forward(self, conditions: torch.Tensor) -> SpatialWeights:
         """Weights of the spatial network under conditions (9 + E,)."""
-        values = conditions[None]
-        for linear, activation in zip(self.linears, self.activations, strict=False):
-            values = activation(linear(values))
-        values = self.linears[-1](values)[0]
+        values = self.first_activation(self.first(conditions[None]))
+        values = self.second_activation(self.second(values))
+        values = self.third(values)[0]
         hidden, bases = self.hidden_size, self.basis_count
         sizes = (hidden * self.input_size, hidden, bases * hidden, bases)
         first, first_bias, second, second_bias = values.split(sizes)

@@ -77,6 +77,7 @@ def finetune(
     seed: int = 0,
     progress: Progress = lambda stage, done, message: None,
     decoder: AppearanceDecoder | None = None,
+    corrections: PoseCorrections | None = None,
     checkpoint: Callable[[FineTuned], None] | None = None,
 ) -> FineTuned:
     """Learn textures, decoder and corrections.
@@ -93,15 +94,15 @@ def finetune(
         Time budget; the cosine of the step sizes follows whichever of it and the preset's steps ends first.
     seed : int
     progress : callable
-    decoder : AppearanceDecoder, optional
-        Stage 1's, to go on from; it is changed.
+    decoder, corrections : AppearanceDecoder and PoseCorrections, optional
+        Stage 1's, to go on from; they are changed.
     checkpoint : callable, optional
         Given the state about once a minute.
     """
     numbers = preset.fine_tuning
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    scene = _prepared(proxies, frames, preset, rasteriser, decoder)
+    scene = _prepared(proxies, frames, preset, rasteriser, decoder, corrections)
     optimiser = torch.optim.Adam(scene.decoder.parameters(), lr=numbers.decoder_rate, betas=(0.9, 0.99), fused=True)
     correcting = CorrectionOptimiser(scene.corrections, numbers)
     losses: list[float] = []
@@ -138,16 +139,17 @@ def _prepared(
     preset: Preset,
     rasteriser: Rasteriser,
     decoder: AppearanceDecoder | None,
+    corrections: PoseCorrections | None,
 ) -> _Scene:
     device, expressions = proxies.positions.device, proxies.expression_basis.shape[2]
     if decoder is None:
         decoder = AppearanceDecoder(
             9 + expressions, proxies.feature_size, proxies.basis_count, hidden_size=preset.hidden_size
         )
-    corrections = PoseCorrections(len(frames), expressions).to(device)
+    corrections = PoseCorrections(len(frames), expressions) if corrections is None else corrections
     table = TexelTable(proxies.textures, proxies.layout)
     directions = ray_directions(frames.cameras[0], device)
-    return _Scene(proxies, frames, rasteriser, table, decoder.to(device), corrections, directions, {})
+    return _Scene(proxies, frames, rasteriser, table, decoder.to(device), corrections.to(device), directions, {})
 
 
 def _result(scene: _Scene, losses: list[float], seconds: float) -> FineTuned:

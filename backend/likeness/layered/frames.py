@@ -118,7 +118,7 @@ def face_mask(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
     if len(seen) >= 3:
         # Pixel (0, 0) covers 0..1, and OpenCV counts from pixel centres.
         hull = cv2.convexHull(np.floor(seen).astype(np.int32))
-        cv2.fillConvexPoly(mask, hull, 1)
+        cv2.fillConvexPoly(mask, hull, (1,))
     return mask.astype(bool)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ..raster.interface import Rasteriser
 from .compositing import transmittance
@@ -102,8 +102,9 @@ def inpainted(
                 filled[:, layout.alpha] = np.minimum(filled[:, layout.alpha], own) * trust
             values[layer][unknown] = trust * values[layer][unknown] + (1 - trust) * filled
         if covered[layer].any():
-            nearest = distance_transform_edt(~covered[layer], return_distances=False, return_indices=True)
-            values[layer] = values[layer][tuple(nearest)]
+            nearest = np.empty((2, *covered[layer].shape), np.int32)
+            distance_transform_edt(~covered[layer], return_distances=False, return_indices=True, indices=nearest)
+            values[layer] = values[layer][nearest[0], nearest[1]]
     return torch.as_tensor(values, device=textures.device)
 
 
@@ -111,7 +112,7 @@ def _continued(positions: np.ndarray, values: np.ndarray, known: np.ndarray, unk
     """Values (N, C) for the unknown texels: of the nearest known ones on the surface, nearer ones counting more."""
     places = positions[known]
     count = min(NEIGHBOURS, len(places))
-    distances, indices = cKDTree(places).query(positions[unknown], count)
+    distances, indices = KDTree(places).query(positions[unknown], count)
     distances, indices = distances.reshape(-1, count), indices.reshape(-1, count)
     shares = 1 / (distances + 1e-4)
     shares = (shares / shares.sum(1, keepdims=True)).astype(np.float32)

@@ -7,9 +7,11 @@ grow with the textures' size.
 
 # In Warp's kernels only int() and float() make a variable that a loop may change.
 # ruff: noqa: UP018, RUF046
+# pyright: reportOperatorIssue=false, reportGeneralTypeIssues=false
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ import warp as wp
 
 from ..raster.kernel_launch import launch, warp_view
 from .compositing import srgb_to_linear
+from .parallel import in_parallel, parts
 from .proxies import TextureLayout
 
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.99
@@ -250,8 +253,9 @@ class TexelTable:
         self._gradient = torch.zeros_like(self.values)
         self._first, self._second = torch.zeros_like(self.values), torch.zeros_like(self.values)
         self._marks = torch.zeros_like(self.visits)
-        self._touched = torch.zeros_like(self.visits)
-        self._touched_count = torch.zeros(1, dtype=torch.int32, device=self.device)
+        # Each part of a parallel launch lists the texels that it touches in its own row.
+        self._touched: list[torch.Tensor] = []
+        self._touched_counts: list[torch.Tensor] = []
         # Gradients reach the table inside the kernel; this leaf only makes autograd call it.
         self._handle = torch.zeros(1, device=self.device, requires_grad=True)
 
@@ -291,11 +295,11 @@ class TexelTable:
         agreement : float
             Share of ``rate`` by which each basis moves towards the mean of all bases.
         """
-        count = int(self._touched_count)
-        if count == 0:
-            return
+        in_parallel([partial(self._step_part, place, rate, agreement) for place in range(len(self._touched))])
+
+    def _step_part(self, place: int, rate: float, agreement: float) -> None:
         inputs: list[Any] = [
-            warp_view(self._touched, wp.int32),
+            warp_view(self._touched[place], wp.int32),
             self.layout.channels,
             rate,
             FIRST_DECAY,
@@ -310,11 +314,52 @@ class TexelTable:
             warp_view(self.visits, wp.int32),
             warp_view(self._marks, wp.int32),
         ]
-        launch(_adam, count, inputs, self.device)
-        self._touched_count.zero_()
+        launch(_adam, int(self._touched_counts[place]), inputs, self.device)
+        self._touched_counts[place].zero_()
 
-    def _common_inputs(self) -> list[Any]:
-        return [warp_view(self.codes, wp.uint8), warp_view(self.curve)]
+    def _gather(self, part: slice, uv: torch.Tensor, layers: torch.Tensor, values: torch.Tensor) -> None:
+        """Fill a part of the samples."""
+        inputs: list[Any] = [
+            warp_view(self.codes, wp.uint8),
+            warp_view(self.curve),
+            3 * self.layout.basis_count,
+            self.size,
+            warp_view(uv[part], wp.vec2),
+            warp_view(layers[part], wp.int32),
+            warp_view(values[part]),
+        ]
+        launch(_sample, part.stop - part.start, inputs, self.device)
+
+    def _scatter(
+        self,
+        place: int,
+        part: slice,
+        points: tuple[torch.Tensor, torch.Tensor],
+        upstream: torch.Tensor,
+        uv_gradient: torch.Tensor | None,
+    ) -> None:
+        """Add the gradients of a part of the samples to the table's; parts must not share texels."""
+        while len(self._touched) <= place:
+            self._touched.append(torch.zeros_like(self.visits))
+            self._touched_counts.append(torch.zeros(1, dtype=torch.int32, device=self.device))
+        uv, layers = points
+        inputs: list[Any] = [
+            warp_view(self.codes, wp.uint8),
+            warp_view(self.curve),
+            warp_view(self.slope),
+            3 * self.layout.basis_count,
+            self.size,
+            warp_view(uv[part], wp.vec2),
+            warp_view(layers[part], wp.int32),
+            warp_view(upstream[part]),
+            warp_view(self._gradient),
+            warp_view(self._marks, wp.int32),
+            warp_view(self._touched[place], wp.int32),
+            warp_view(self._touched_counts[place], wp.int32),
+            int(uv_gradient is not None),
+            warp_view((uv if uv_gradient is None else uv_gradient)[part], wp.vec2),
+        ]
+        launch(_scatter, part.stop - part.start, inputs, self.device)
 
 
 def quantised(values: torch.Tensor) -> torch.Tensor:
@@ -326,39 +371,20 @@ class _Sample(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, handle: torch.Tensor, uv: torch.Tensor, layers: torch.Tensor, table: TexelTable):
         ctx.save_for_backward(uv, layers)
-        ctx.table = table
+        ctx.table, ctx.parts = table, parts(layers)
         values = torch.empty(len(uv), table.layout.channels, device=uv.device)
-        inputs = [
-            *table._common_inputs(),
-            3 * table.layout.basis_count,
-            table.size,
-            warp_view(uv, wp.vec2),
-            warp_view(layers, wp.int32),
-            warp_view(values),
-        ]
-        launch(_sample, len(uv), inputs, uv.device)
+        in_parallel([partial(table._gather, part, uv, layers, values) for part in ctx.parts])
         return values
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        uv, layers = ctx.saved_tensors
-        table: TexelTable = ctx.table
-        wanted = ctx.needs_input_grad[1]
-        uv_gradient = torch.empty_like(uv)
-        inputs = [
-            *table._common_inputs(),
-            warp_view(table.slope),
-            3 * table.layout.basis_count,
-            table.size,
-            warp_view(uv, wp.vec2),
-            warp_view(layers, wp.int32),
-            warp_view(upstream[0].contiguous()),
-            warp_view(table._gradient),
-            warp_view(table._marks, wp.int32),
-            warp_view(table._touched, wp.int32),
-            warp_view(table._touched_count, wp.int32),
-            int(wanted),
-            warp_view(uv_gradient, wp.vec2),
-        ]
-        launch(_scatter, len(uv), inputs, uv.device)
-        return None, (uv_gradient if wanted else None), None, None
+        points, table = ctx.saved_tensors, ctx.table
+        uv_gradient = torch.empty_like(points[0]) if ctx.needs_input_grad[1] else None
+        gradient = upstream[0].contiguous()
+        in_parallel(
+            [
+                partial(table._scatter, place, part, points, gradient, uv_gradient)
+                for place, part in enumerate(ctx.parts)
+            ]
+        )
+        return None, uv_gradient, None, None

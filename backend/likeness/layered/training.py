@@ -34,6 +34,7 @@ from ..raster.interface import Rasteriser
 from ..raster.select import rasteriser as select_rasteriser
 from .bake import bake
 from .decoder import AppearanceDecoder
+from .deformation import PoseCorrections
 from .export import export_avatar
 from .finetune import FineTuned, finetune
 from .frames import TrainingFrames, load_frames
@@ -124,7 +125,9 @@ def train(
     with log.stage("load"):
         save_head(capture.head, out / "head.safetensors")
         frames = load_frames(capture, preset.picture_size, device)
-    proxies, decoder = _shaped(capture, frames, preset, out, log, budget * preset.stage_one_share, seed, progress)
+    proxies, decoder, corrections = _shaped(
+        capture, frames, preset, out, log, budget * preset.stage_one_share, seed, progress
+    )
     proxies = proxies.torch(device)
     finishing = min(FINISHING_SECONDS, 0.1 * budget)
     with log.stage("finetune"):
@@ -137,6 +140,7 @@ def train(
             seed=seed,
             progress=progress,
             decoder=decoder,
+            corrections=corrections,
             checkpoint=lambda state: save_finetuned(state, out),
         )
         save_finetuned(tuned, out)
@@ -173,22 +177,22 @@ def _shaped(
     seconds: float,
     seed: int,
     progress: Progress,
-) -> tuple[Proxies, AppearanceDecoder | None]:
+) -> tuple[Proxies, AppearanceDecoder | None, PoseCorrections | None]:
     """Layers with their first textures: learned, or hull shells where the preset leaves no time for stage 1."""
-    decoder = None
+    decoder = corrections = None
     if seconds > 0:
         with log.stage("train"):
             learned = train_stage_one(frames, capture, preset, seconds=seconds, seed=seed, progress=progress)
             save_stage_one(learned, out / "stage-one")
         with log.stage("bake"):
             proxies = bake(learned, frames, capture, preset)
-            decoder = learned.decoder
+            decoder, corrections = learned.decoder, learned.corrections
             save_proxies(proxies, out / "proxies.safetensors")
     else:
         with log.stage("bake"):
             proxies = hull_proxies(frames, capture, preset)
             save_proxies(proxies, out / "proxies.safetensors")
-    return proxies, decoder
+    return proxies, decoder, corrections
 
 
 def _filled(

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from balls import RADIUS, ball_head
+from likeness.layered.canonical import canonical_head
+from likeness.layered.deformer import FADE_LENGTH, FADE_START, Deformer, few_influences
+
+
+@pytest.fixture(scope="module")
+def head():
+    return canonical_head(ball_head(), ())
+
+
+@pytest.fixture(scope="module")
+def deformer(head):
+    return Deformer(head, head.points.min(0) - 0.08, head.points.max(0) + 0.08)
+
+
+def test_at_a_head_vertex_a_point_moves_exactly_as_the_vertex(head, deformer):
+    attributes = deformer.attributes(head.points)
+    np.testing.assert_allclose(attributes.expression_basis, head.attributes.expression_basis, atol=1e-6)
+    np.testing.assert_allclose(attributes.corrective_basis, head.attributes.corrective_basis, atol=1e-6)
+    np.testing.assert_allclose(attributes.skin_weights, head.attributes.skin_weights, atol=1e-4)
+
+
+def test_expressions_fade_with_distance(head, deformer):
+    distance = 0.04
+    vertex = int(np.argmax(head.points[:, 1]))
+    point = head.points[vertex] * (1 + distance / RADIUS)
+    near, far = (
+        head.attributes.expression_basis[vertex, :, 1],
+        deformer.attributes(point[None]).expression_basis[0, :, 1],
+    )
+    expected = near * np.exp(-(distance - FADE_START) / FADE_LENGTH)
+    # Neighbours of the vertex take part; on this ball their displacements differ by a few per cent.
+    np.testing.assert_allclose(far, expected, atol=0.05 * np.linalg.norm(near))
+
+
+def test_nothing_jumps_between_close_points(deformer):
+    line = np.linspace([-0.1, -0.02, 0.115], [0.1, 0.02, 0.12], 2000).astype(np.float32)
+    attributes = deformer.attributes(line)
+    # 0.1 mm apart; the weights' steepest change on this head is 0.5 over the ball's radius.
+    assert np.abs(np.diff(attributes.skin_weights, axis=0)).max() < 0.01
+    assert np.abs(np.diff(attributes.expression_basis, axis=0)).max() < 0.001
+
+
+def test_at_most_four_influences_that_sum_to_one():
+    weights = few_influences(np.array([[0.3, 0.25, 0.2, 0.15, 0.06, 0.04]], np.float32))
+    np.testing.assert_allclose(weights, [[0.3 / 0.9, 0.25 / 0.9, 0.2 / 0.9, 0.15 / 0.9, 0, 0]], rtol=1e-6)

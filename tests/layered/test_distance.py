@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from balls import HAIR_RADIUS, RADIUS, ball_capture, ball_head
+from likeness.layered.canonical import canonical_head
+from likeness.layered.deformer import Deformer
+from likeness.layered.distance import canonical_box, head_distance, matte_hull, surface_distance
+from likeness.layered.grid import Grid
+
+CELL = 0.006
+
+
+@pytest.fixture(scope="module")
+def scene():
+    capture, frames = ball_capture(turns=7, size=96)
+    head = canonical_head(capture.head, ())
+    low, high = canonical_box(frames, capture, head, margin=0.02)
+    return capture, frames, head, Deformer(head, low, high), Grid.over(low, high, CELL)
+
+
+def test_grids_interpolate_linear_functions_exactly():
+    grid = Grid.over([0, 0, 0], [0.1, 0.2, 0.3], 0.02)
+    slope = np.array([1.0, -2.0, 3.0], np.float32)
+    values = (grid.points() @ slope).reshape(grid.shape)
+    points = np.random.default_rng(0).uniform([0, 0, 0], [0.1, 0.2, 0.3], (50, 3)).astype(np.float32)
+    np.testing.assert_allclose(grid.sample(values, points), points @ slope, atol=1e-6)
+    fine = grid.with_cell(0.007)
+    inside = (fine.points() <= grid.high + 1e-6).all(1)
+    expected = fine.points() @ slope
+    np.testing.assert_allclose(grid.resampled(values, fine).ravel()[inside], expected[inside], atol=1e-6)
+
+
+def test_head_distance_is_the_distance_to_the_head(scene):
+    _, _, head, _, grid = scene
+    closed = canonical_head(ball_head(), ())
+    # The canonical mouth opens the ball's lower half; the upper half stays a ball.
+    values = head_distance(closed, grid).values
+    points = grid.points().reshape(*grid.shape, 3)
+    upper = points[..., 1] > 0.02
+    radius = np.linalg.norm(points, axis=-1)
+    near = upper & (np.abs(radius - RADIUS) < 0.02)
+    # An icosphere's faces sink below the sphere by r (1 - cos(half an edge's angle)), 0.5 mm here.
+    np.testing.assert_allclose(values[near], (radius - RADIUS)[near], atol=0.0008)
+    far = upper & (np.abs(radius - RADIUS) > 0.03)
+    assert (np.sign(values[far]) == np.sign((radius - RADIUS)[far])).all()
+
+
+def test_hull_contains_what_was_filmed_and_little_more(scene):
+    capture, frames, head, deformer, grid = scene
+    hull = matte_hull(frames, capture, head, deformer, grid=grid, count=6)
+    points = grid.points().reshape(*grid.shape, 3)
+    radius = np.linalg.norm(points, axis=-1)
+    pixel = 0.6 / frames.cameras[0].fx
+    assert (hull[radius < HAIR_RADIUS - pixel] < 0).all()
+    # To the sides the cameras see the outline squarely.
+    beside = (
+        (np.abs(points[..., 2]) < 0.02) & (np.abs(points[..., 0]) < 0.02) & (points[..., 1] > HAIR_RADIUS + 2 * CELL)
+    )
+    assert (hull[beside] > 0).all()
+
+
+def test_surface_unites_head_and_hair_but_hangs_no_hair_before_the_face(scene):
+    capture, frames, head, deformer, grid = scene
+    hull = matte_hull(frames, capture, head, deformer, grid=grid, count=6)
+    values = surface_distance(head, head_distance(head, grid), hull, grid)
+    assert grid.sample(values, np.array([[0, 0.9 * RADIUS, 0]], np.float32))[0] < 0
+    between = 0.5 * (RADIUS + HAIR_RADIUS)
+    assert grid.sample(values, np.array([[0, between, 0]], np.float32))[0] < 0
+    assert grid.sample(values, np.array([[0, 0, between]], np.float32))[0] > 0
+
+
+def test_box_holds_everything_that_mattes_show(scene):
+    *_, grid = scene
+    assert (grid.low[:2] < -HAIR_RADIUS).all()
+    assert (grid.high[:2] > HAIR_RADIUS).all()
