@@ -15,3 +15,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 def repository() -> Path:
     """The repository's root."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data(repository: Path) -> Path:
+    """The folder of films and head models that are not part of the project; tests that need it skip without it."""
+    folder = repository.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs shared data beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ict_head(shared_data: Path):
+    """ICT-FaceKit as a head model."""
+    from likeness.head.ict import load_ict
+
+    return load_ict(shared_data / "ict_facekit.npz")
