@@ -27,8 +27,8 @@ JOINT_COLOURS = np.array([[0.55, 0.55, 0.55], [0.2, 0.45, 0.8], [0.85, 0.35, 0.2
 def preview(head: HeadModel, path: Path) -> None:
     """Write a contact picture (PNG) of a head model.
 
-    The template from four sides; the joints with the skin weights in their colours, from the front and the left, the jaw
-    turned, and the head nodding; then every expression at its highest sensible weight, with its name.
+    The template from four sides; the joints with the skin weights in their colours, from the front and the left, the
+    jaw turned, and the head nodding; then every expression at its highest sensible weight, with its name.
 
     Raises
     ------

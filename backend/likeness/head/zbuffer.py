@@ -59,11 +59,11 @@ def rasterise(
     first, second, third = (corners[owner, k] for k in range(3))
     place = np.stack([column + 0.5, row + 0.5], 1)
     area = _cross(second - first, third - first)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weights = (
-            np.stack([_cross(second - place, third - place), _cross(third - place, first - place)], 1) / area[:, None]
-        )
+    # A triangle seen from its edge covers nothing.
+    area = np.where(area == 0, np.inf, area)
+    weights = np.stack([_cross(second - place, third - place), _cross(third - place, first - place)], 1) / area[:, None]
     weights = np.concatenate([weights, 1 - weights.sum(1, keepdims=True)], 1)
+    weights[np.isinf(area)] = -1
     inside = (weights >= -1e-9).all(1)
     owner, weights, place = owner[inside], weights[inside], (row * size + column)[inside]
     order = np.lexsort((np.einsum("nk,nk->n", weights, depth[faces[owner]]), place))

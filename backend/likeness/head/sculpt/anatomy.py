@@ -25,13 +25,12 @@ RIM_HEIGHT = -17.0
 
 def head_distance(points: Array) -> Array:
     """Signed distance (N,) of points (N, 3) to the skin, without ears, and with closed eyes and mouth."""
-    points = points * [1.0, 1.0, 1.0]
     # A rounded |x| makes one description serve both sides without a crease along the midline.
     half = points.copy()
     half[..., 0] = np.sqrt(points[..., 0] ** 2 + 0.04**2)
     skin = _skull(points, half)
-    skin = union(skin, _jaw(half), 1.0)
-    skin = union(skin, _neck(points, half), 1.1)
+    skin = union(skin, _jaw(half), 1.5)
+    skin = union(skin, _neck(points, half), 1.3)
     skin = _orbits(skin, half)
     skin = _nose(skin, points, half)
     return _surface_detail(skin, points, half)
@@ -54,27 +53,31 @@ def _skull(points: Array, half: Array) -> Array:
 
 
 def _jaw(half: Array) -> Array:
-    chin = ellipsoid(half, (0, -6.95, 7.9), (1.8, 1.6, 2.0))
-    body = round_cone(half, (4.35, -4.7, 1.8), (1.2, -7.0, 7.9), 1.1, 1.35)
-    ramus = round_cone(half, (4.35, -4.7, 1.8), (5.5, 0.3, 0.8), 1.1, 1.0)
-    masseter = ellipsoid(half, (4.5, -2.6, 3.0), (1.5, 3.5, 2.4))
-    floor = ellipsoid(half, (0, -5.2, 4.6), (4.2, 3.0, 4.6), pitch=8)
+    chin = ellipsoid(half, (0, -6.95, 7.9), (1.7, 1.6, 2.0))
+    body = round_cone(half, (3.8, -4.7, 1.9), (1.1, -7.0, 7.9), 1.1, 1.35)
+    ramus = round_cone(half, (3.8, -4.7, 1.9), (5.2, 0.3, 0.8), 1.1, 1.0)
+    masseter = ellipsoid(half, (4.05, -2.5, 3.0), (1.45, 3.5, 2.4))
+    floor = ellipsoid(half, (0, -5.4, 4.4), (4.0, 3.0, 4.4), pitch=8)
     jaw = union(body, chin, 2.0)
-    jaw = union(jaw, union(ramus, masseter, 1.5), 2.0)
-    return union(jaw, floor, 1.5)
+    jaw = union(jaw, union(ramus, masseter, 2.2), 2.4)
+    return union(jaw, floor, 1.8)
 
 
 def _neck(points: Array, half: Array) -> Array:
-    narrowed = points * [1.03, 1.0, 1.0]
-    neck = round_cone(narrowed, (0, -2.0, -2.2), (0, -17.0, -2.6), 5.2, 5.7)
-    sternomastoid = round_cone(half, (4.9, -1.0, -1.8), (1.2, -16.0, 2.9), 1.0, 0.75)
+    narrowed = points * [1.04, 1.0, 1.0]
+    neck = round_cone(narrowed, (0, -2.0, -2.2), (0, -17.0, -2.6), 5.0, 5.5)
+    sternomastoid = round_cone(half, (4.7, -1.0, -1.8), (1.2, -16.0, 2.8), 1.0, 0.75)
     neck = union(neck, sternomastoid, 1.6)
-    trapezius = round_cone(half, (2.6, -8.0, -5.0), (12.5, -18.0, -3.2), 2.2, 2.6)
-    neck = union(neck, trapezius, 3.0)
-    chest = ellipsoid(points, (0, -21.0, -2.0), (16.0, 6.2, 7.0))
-    neck = union(neck, chest, 2.5)
-    clavicle = round_cone(half, (1.1, -16.4, 3.2), (9.0, -15.6, -0.5), 0.65, 0.5)
-    return union(neck, clavicle, 1.6)
+    trapezius = union(
+        round_cone(half, (2.2, -7.0, -5.2), (5.0, -14.2, -4.2), 1.7, 1.7),
+        round_cone(half, (5.0, -14.2, -4.2), (15.0, -18.3, -3.2), 1.7, 2.3),
+        2.5,
+    )
+    neck = union(neck, trapezius, 2.6)
+    chest = ellipsoid(points, (0, -21.5, -2.0), (16.0, 6.2, 7.0))
+    neck = union(neck, chest, 3.0)
+    clavicle = round_cone(half, (1.1, -16.4, 3.2), (9.0, -16.0, -0.8), 0.65, 0.5)
+    return union(neck, clavicle, 1.8)
 
 
 def _orbits(skin: Array, half: Array) -> Array:
@@ -86,7 +89,7 @@ def _orbits(skin: Array, half: Array) -> Array:
     skin = union(skin, brow, 1.6)
     socket = ellipsoid(half, (3.0, 3.0, 9.6), (2.0, 1.3, 1.6), yaw=18)
     skin = subtraction(skin, socket, 1.3)
-    lids = ellipsoid(half, EYE_CENTRE, (LID_RADIUS,) * 3)
+    lids = np.linalg.norm(half - EYE_CENTRE, axis=-1) - LID_RADIUS
     return union(skin, lids, 1.0)
 
 
@@ -102,15 +105,18 @@ def _nose(skin: Array, points: Array, half: Array) -> Array:
     nose = union(nose, tip, 0.7)
     ala = ellipsoid(half, (1.05, -1.05, 10.0), (0.55, 0.68, 0.95), yaw=-22)
     nose = union(nose, ala, 0.75)
-    columella = round_cone(points, (0, -1.4, 11.2), (0, -1.75, 9.9), 0.34, 0.42)
+    columella = round_cone(points, (0, -1.35, 11.15), (0, -1.5, 9.9), 0.32, 0.36)
     nose = union(nose, columella, 0.3)
     skin = union(skin, nose, 0.65)
-    nostril = ellipsoid(half, (0.56, -1.85, 10.65), (0.3, 0.55, 0.55), pitch=-10, yaw=-14)
+    nostril = ellipsoid(half, (0.6, -1.8, 10.55), (0.27, 0.62, 0.55), yaw=-14)
     return subtraction(skin, nostril, 0.18)
 
 
 def _surface_detail(skin: Array, points: Array, half: Array) -> Array:
     relief = -bump(half, (6.2, 5.2, 4.6), (1.4, 2.0, 2.0), 0.25)  # temple
+    relief -= bump(half, (1.72, -0.75, 9.7), (0.3, 0.75, 0.7), 0.16)  # crease round the nose's wing
+    relief -= bump(half, (2.35, -2.3, 9.5), (0.35, 0.9, 1.0), 0.05)  # fold from nose to mouth
+    relief -= bump(half, (2.75, -4.05, 9.0), (0.35, 0.4, 1.0), 0.1)  # corner of the mouth
     relief -= bump(half, (1.75, 2.9, 8.8), (0.7, 0.55, 0.8), 0.45)  # inner corner of the eye
     relief -= bump(points, (0, -2.5, 10.4), (0.28, 0.8, 1.0), 0.12)  # philtrum
     relief += bump(half, (0.42, -2.5, 10.4), (0.22, 0.7, 1.0), 0.06)

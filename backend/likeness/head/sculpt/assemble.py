@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ...rig import rotation_matrices
 from ..model import HeadModel
+from . import borders
 from .anatomy import EYE_RADIUS, IRIS_ANGLE
 from .body import Body
 from .charts import charts
@@ -32,7 +33,7 @@ def make_head(sculpted: Body) -> HeadModel:
         identity_basis=(identity_basis(sculpted) * METRES).astype(np.float32),
         expression_names=tuple(shapes),
         expression_basis=np.stack(list(shapes.values())).astype(np.float32),
-        expression_range=np.tile(np.float32([0, 1]), (len(shapes), 1)),
+        expression_range=np.tile([0, 1], (len(shapes), 1)).astype(np.float32),
         pose_correctives=_correctives(sculpted, weights, shapes["jawOpen"]).astype(np.float32),
         joint_regressor=joint_regressor(sculpted).astype(np.float32),
         skin_weights=weights.astype(np.float32),
@@ -41,7 +42,7 @@ def make_head(sculpted: Body) -> HeadModel:
         faces_uv=faces_uv.astype(np.int32),
         regions=regions(sculpted),
         landmark_triangles=np.zeros((468, 3), np.int32),
-        landmark_barycentrics=np.tile(np.float32([1, 0, 0]), (468, 1)),
+        landmark_barycentrics=np.tile([1, 0, 0], (468, 1)).astype(np.float32),
         iris_distance=float(EYE_RADIUS * np.cos(np.radians(IRIS_ANGLE)) * METRES),
         licence=LICENCE,
     )
@@ -54,9 +55,9 @@ def _in_metres(sculpted: Body) -> list[tuple[str, Array]]:
 def _correctives(sculpted: Body, weights: Array, jaw_open: Array) -> Array:
     """Pose correctives (36, V, 3) that make the turned jaw look like ``jawOpen``.
 
-    With A, t the blended transform of the jaw turned by the angle of ``jawOpen``, C = A^-1 (T + D - t) - T is what skinning
-    must find added to the template T to end at T + D. The turn's sine is in two entries of R - I, with opposite
-    signs, each of which drives half of C.
+    With A, t the blended transform of the jaw turned by the angle of ``jawOpen``, C = A^-1 (T + D - t) - T is what
+    skinning must find added to the template T to end at T + D. The turn's sine is in two entries of R - I, with
+    opposite signs, each of which drives half of C.
     """
     rest = sculpted.points * METRES
     angle = np.radians(JAW_ANGLE)
@@ -79,18 +80,14 @@ def regions(sculpted: Body) -> dict[str, npt.NDArray[np.bool_]]:
     faces, points = sculpted.faces, sculpted.points
     owner = sculpted.owner[faces[:, 0]]
     centre = points[faces].mean(1)
-    side, height, depth = np.abs(centre[:, 0]), centre[:, 1], centre[:, 2]
+    height, depth = centre[:, 1], centre[:, 2]
     lip, lid = sculpted.rows("lip")[faces], sculpted.rows("lid")[faces]
+    brow = sculpted.rows("brow")[faces]
     sheet = owner == "skin"
     bag = (lip >= 6).any(1) & sheet
     ears = np.isin(owner, ("ear_l", "ear_r"))
     skin = (sheet & ~bag) | ears
-    hairline = np.interp(side, (0, 4, 5.5, 7), (10.2, 9.6, 6.5, 3.5))
-    scalp = (
-        skin & ~ears & np.where(depth > 1.0, height > hairline, height > np.interp(depth, (-9, -5, 1), (-5, -3.5, 1.0)))
-    )
-    arch = np.interp(side, (0.9, 1.5, 3.6, 5.1), (4.75, 5.0, 5.5, 4.75))
-    thick = np.interp(side, (0.9, 1.4, 3.6, 5.1), (0.36, 0.42, 0.3, 0.12))
+    scalp = sheet & ~bag & borders.above_hairline(centre)
     return {
         "skin": skin,
         "face": skin & ~ears & (depth > 2.2) & (height > -8.8) & (height < 10.0) & ~scalp,
@@ -99,7 +96,7 @@ def regions(sculpted: Body) -> dict[str, npt.NDArray[np.bool_]]:
         "eyes": np.isin(owner, ("eye_l", "eye_r")),
         "neck": skin & ~ears & (height < -8.0) & ~((depth > 5.0) & (height > -9.6)),
         "lips": sheet & (lip >= 3).all(1) & (lip <= 6).all(1) & ~bag,
-        "brows": skin & ~ears & (side > 0.9) & (side < 5.1) & (np.abs(height - arch) < thick) & (depth > 4.5),
+        "brows": sheet & (brow >= 0).all(1) & (np.ptp(brow, axis=1) > 0),
         "ears": ears,
         "scalp": scalp,
         "gums": np.isin(owner, ("upper gums", "lower gums")),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from .distance import Array
 from .ears import ear
@@ -70,16 +70,17 @@ def body() -> Body:
     names = ("skin", "ear_l", "ear_r", "eye_l", "eye_r", *(part.name for part in parts[5:]))
     whole = joined("head", parts)
     owner = np.concatenate([np.full(len(part.points), name) for name, part in zip(names, parts, strict=True)])
-    # The file keeps float32; rounding here keeps what is computed and what is stored the same.
-    points = whole.points.astype(np.float32).astype(np.float64)
-    return Body(parts, points, whole.faces, owner, whole.ring, whole.column, whole.patch, _twins(points, owner, whole))
+    twin = _twins(whole.points, owner, whole)
+    # The file keeps float32: rounding here keeps what is computed and what is stored the same, and mirror images exact.
+    points = ((whole.points + whole.points[twin] * [-1, 1, 1]) / 2).astype(np.float32).astype(np.float64)
+    return Body(parts, points, whole.faces, owner, whole.ring, whole.column, whole.patch, twin)
 
 
 def _twins(points: Array, owner: npt.NDArray[np.str_], whole: Part) -> Indices:
     # Lips that touch and lids' corners coincide: the place in the grid tells such points apart.
     _, kind = np.unique([name.removesuffix("_l").removesuffix("_r") for name in owner.tolist()], return_inverse=True)
     place = 100.0 * np.column_stack([kind, whole.ring, whole.column])
-    distance, twin = cKDTree(np.column_stack([points, place])).query(np.column_stack([points * [-1, 1, 1], place]))
+    distance, twin = KDTree(np.column_stack([points, place])).query(np.column_stack([points * [-1, 1, 1], place]))
     if distance.max() > 1e-4:
         raise ValueError(f"the head is not symmetric: a vertex is {distance.max():.2g} cm from its mirror image")
-    return twin
+    return np.asarray(twin, np.int64)

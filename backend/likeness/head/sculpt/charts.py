@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import spsolve
 
 from .body import Body
@@ -109,7 +109,7 @@ def _border_loops(faces: Indices) -> list[Indices]:
 
 
 def _embedded(points: Array, faces: Indices, outer: Indices) -> Array:
-    """Tutte's embedding (N, 2) with weights adapted so that edges get lengths in proportion to their lengths in space."""
+    """Tutte's embedding (N, 2), its weights adapted until drawn edges are in proportion to those in space."""
     lengths = np.linalg.norm(points[outer] - points[np.roll(outer, -1)], axis=1)
     start = int(np.argmin(points[outer, 1] * 10 - points[outer, 2]))
     outer, lengths = np.roll(outer, -start), np.roll(lengths, -start)
@@ -119,7 +119,7 @@ def _embedded(points: Array, faces: Indices, outer: Indices) -> Array:
     circle = np.stack([np.cos(turn), np.sin(turn)], 1)
     border = circle / (np.abs(circle) ** 3).sum(1, keepdims=True) ** (1 / 3)
     edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1), axis=0)
-    fine = 1.6 / spacing(points)
+    fine = 1.3 / spacing(points)
     target = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1) + 0.02
     target = target * np.sqrt(fine[edges].mean(1))
     weight = 1 / target
@@ -134,12 +134,12 @@ def _embedded(points: Array, faces: Indices, outer: Indices) -> Array:
         row, column = place[both[:, 0]], place[both[:, 1]]
         known, free = (row >= 0) & (column < 0), (row >= 0) & (column >= 0)
         total = np.bincount(row[row >= 0], doubled[row >= 0], len(inner))
-        matrix = coo_matrix((-doubled[free], (row[free], column[free])), shape=(len(inner),) * 2).tocsc()
-        matrix.setdiag(total)
+        coupling = coo_matrix((doubled[free], (row[free], column[free])), shape=(len(inner),) * 2)
+        matrix = (diags(total) - coupling).tocsc()
         right = np.stack(
             [np.bincount(row[known], doubled[known] * flat[both[known, 1], axis], len(inner)) for axis in (0, 1)], 1
         )
-        flat[inner] = spsolve(matrix.tocsc(), right)
+        flat[inner] = np.asarray(spsolve(matrix, right))
         drawn = np.linalg.norm(flat[edges[:, 0]] - flat[edges[:, 1]], axis=1)
         ratio = drawn / target
         weight = weight * np.clip(ratio / np.median(ratio), 0.2, 5.0) ** 0.5

@@ -12,16 +12,16 @@ from .part import Part, fan_faces, grid_faces, simple_part
 COLUMNS = 28
 FRONT = (0.17, 0.34, 0.5, 0.63, 0.74, 0.84, 0.93, 0.985)
 """Rings of the front, as parts of the outline's radius."""
-BACK = ((1.0, -0.22), (0.9, -0.5), (0.66, -0.75), (0.42, -1.6))
+BACK = ((1.0, -0.22), (0.9, -0.5), (0.6, -0.72), (0.34, -1.6))
 """Rings of the back: part of the radius, and height over the ear's plane."""
 OUTLINE = (
     (0, 1.75), (30, 2.2), (60, 2.85), (85, 3.15), (110, 2.85), (140, 1.9), (180, 1.4),
     (215, 1.5), (245, 2.3), (268, 2.95), (290, 2.75), (315, 2.1), (360, 1.75),
 )  # fmt: skip
 """Degrees (0 backwards, 90 up, 180 forwards) and radius of the rim, cm."""
-ATTACHMENT = (1.3, -0.4)
+ATTACHMENT = (1.3, -0.1)
 """Height and depth of the ear's middle on the side of the head."""
-FLARE, TILT = 27.0, 10.0
+FLARE, TILT = 20.0, 10.0
 """Degrees by which the ear stands off the head, and leans back."""
 
 
@@ -29,7 +29,7 @@ def ear() -> Part:
     """The left ear."""
     turn = np.arange(COLUMNS) * 360.0 / COLUMNS
     knots = np.array(OUTLINE)
-    rim = CubicSpline(knots[:, 0], knots[:, 1], bc_type="periodic")(turn)
+    rim = 0.95 * CubicSpline(knots[:, 0], knots[:, 1], bc_type="periodic")(turn)
     radians = np.radians(turn)
     circle = np.stack([np.cos(radians), np.sin(radians)], -1)
     rings = []
@@ -66,7 +66,7 @@ def _relief(plane: Array, fraction: Array, turn: Array) -> Array:
     tragus = 0.38 * np.exp(-(((x + 1.15) / 0.33) ** 2) - ((y + 0.45) / 0.45) ** 2)
     antitragus = 0.25 * np.exp(-(((x - 0.1) / 0.4) ** 2) - ((y + 1.5) / 0.3) ** 2)
     lobe = 0.12 * np.exp(-(((x + 0.1) / 0.6) ** 2) - ((y + 2.3) / 0.5) ** 2)
-    crus = 0.22 * np.exp(-(((x + 0.85) / 0.6) ** 2) - ((y - 0.35) / 0.22) ** 2)
+    crus = 0.14 * np.exp(-(((x + 0.85) / 0.6) ** 2) - ((y - 0.35) / 0.22) ** 2)
     return helix + groove + antihelix + concha + tragus + antitragus + lobe + crus
 
 
@@ -87,4 +87,4 @@ def _placed(local: Array) -> Array:
     place = np.array([[0.0, ATTACHMENT[0], ATTACHMENT[1]]])
     side = cast(head_distance, place, np.array([[1.0, 0.0, 0.0]]), 3.0, 10.0)[0]
     # The front edge sinks just under the skin.
-    return side + 1.25 * back + 0.3 * out + local[:, :1] * back + local[:, 1:2] * up + local[:, 2:] * out
+    return side + 1.2 * back + 0.12 * out + local[:, :1] * back + local[:, 1:2] * up + local[:, 2:] * out

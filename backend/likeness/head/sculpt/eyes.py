@@ -10,8 +10,10 @@ from .part import Part, fan_faces, grid_faces, simple_part
 
 COLUMNS = 32
 """Points of a ring: 0 is the outer corner, 1..15 the upper lid, 16 the inner corner, 17..31 the lower lid."""
-FRACTIONS = (0.0, 0.3, 0.55, 0.74, 0.9)
+FRACTIONS = (0.0, 0.38, 0.56, 0.75, 0.9)
 """Where the rings of lid skin lie between the orbit's rim and the lid's edge."""
+CREASE_RING, CREASE_DEPTH = 2, 0.14
+"""The ring of the fold in the upper lid, and its depth in cm."""
 EDGE_RING = len(FRACTIONS)
 """The ring of the lids' front edge, where lashes grow; the next one is the rear edge, on the ball."""
 RINGS = EDGE_RING + 4
@@ -19,8 +21,10 @@ REST_GAP = 0.06
 """Distance of the lids' rear edge from the ball, cm."""
 CORNERS = (70.0, -60.0)
 """Longitude of the outer and inner corner, degrees from straight ahead towards the ear."""
+OUTER_LATITUDE, INNER_LATITUDE = 4.0, -7.0
+"""Latitude of the corners, degrees: the outer one is a little higher."""
 CLOSED_LATITUDE = -9.0
-"""Latitude at which the lids meet, degrees."""
+"""By how much the line where closed lids meet sags below its corners, degrees."""
 
 
 def on_ball(longitude: Array, latitude: Array, radius: Array | float) -> Array:
@@ -39,7 +43,7 @@ def edge_longitude() -> Array:
 
 def edge_latitude() -> Array:
     """Latitudes (32,) of the open lids' edge, degrees."""
-    outer, inner = 2.0, -6.0
+    outer, inner = OUTER_LATITUDE, INNER_LATITUDE
     along = (CORNERS[0] - edge_longitude()) / (CORNERS[0] - CORNERS[1])
     corner_line = outer + (inner - outer) * along
     upper = 21.0 * np.sin(np.pi * along**0.95) ** 0.75
@@ -50,7 +54,7 @@ def edge_latitude() -> Array:
 def closed_latitude() -> Array:
     """Latitudes (32,) of the closed lids' edge: the corners stay, the line between them sags."""
     along = (CORNERS[0] - edge_longitude()) / (CORNERS[0] - CORNERS[1])
-    return 2.0 - 8.0 * along + CLOSED_LATITUDE * np.sin(np.pi * along) ** 0.8
+    return OUTER_LATITUDE + (INNER_LATITUDE - OUTER_LATITUDE) * along + CLOSED_LATITUDE * np.sin(np.pi * along) ** 0.8
 
 
 def lid_rings() -> Array:
@@ -67,6 +71,8 @@ def lid_rings() -> Array:
         ring = _from_front(rim[:, :2] * (1 - fraction) + edge[:, :2] * fraction)
         # At the inner corner the edge lies deeper than the skin around it.
         ring[:, 2] += np.clip(edge - edge_skin, -1, 0.2)[:, 2] * fraction**3
+        if len(rings) == CREASE_RING:
+            ring[:, 2] -= np.where(upper, CREASE_DEPTH, 0.0) * np.abs(np.sin(angle)) ** 0.5
         rings.append(ring)
     away = np.where(upper, 1.0, -1.0) * np.sin(np.pi * (np.arange(COLUMNS) % 16) / 16) ** 0.5
     rings.append(edge)

@@ -42,7 +42,9 @@ class Skin:
     def near(self, centre: Sequence[float], radii: Sequence[float]) -> Array:
         """Gaussian weights (V,) round a place on the left, one at its middle."""
         local = (self.points - np.asarray(centre)) / np.asarray(radii, float)
-        return self.allowed * np.exp(-(local**2).sum(1))
+        # Cut off where it falls below half a hundredth, so that what is far away does not move at all.
+        bell = np.exp(-(local**2).sum(1))
+        return self.allowed * np.maximum(bell - 0.005, 0) / 0.995
 
     def push(
         self, centre: Sequence[float], radii: Sequence[float], shift: Sequence[float], glide: float = 0.0

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import trimesh
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ..model import HeadModel
 from ..shading import View, draw, reduced
+from ..zbuffer import vertex_normals
 from . import eyes, mouth
 from .body import Body
 from .distance import Array
@@ -27,7 +28,7 @@ UPPER_LIP = (13, 312, 311, 310, 415, 308)
 LOWER_LIP = (14, 317, 402, 318, 324, 308)
 """The left half of the inner lips, from the midline to the corner."""
 VIEWS = tuple(View(yaw, pitch, (0.0, 0.0, 0.03), 0.34, 1.1) for yaw, pitch in (
-    (0, 0), (-12, 0), (12, 0), (-24, 0), (24, 0), (0, 10), (0, -8),
+    (0, 0), (-12, 0), (12, 0), (-24, 0), (24, 0), (-36, 0), (36, 0), (0, 10), (0, -8),
 ))  # fmt: skip
 SIZE = 640
 
@@ -60,29 +61,32 @@ def find_landmarks(head: HeadModel, sculpted: Body) -> Table:
     ValueError
         If MediaPipe does not see a face in one of the pictures: the head does not look human enough.
     """
-    places, trust = np.zeros((468, 3)), np.zeros((468, 1))
-    outer = head.regions["skin"] & ~head.regions["ears"] | head.regions["eyes"]
-    for view in VIEWS:
-        picture, fragments = draw(head, head.template, view, 2 * SIZE)
-        pixels = detect(reduced(picture, 2))
-        if pixels is None:
-            raise ValueError(f"MediaPipe sees no face at yaw {view.yaw}, pitch {view.pitch}")
-        surface = fragments.interpolate(head.template[head.faces])
-        usable = (fragments.triangle >= 0) & outer[fragments.triangle]
-        rows, columns = np.nonzero(usable)
-        nearest = cKDTree(np.stack([columns + 0.5, rows + 0.5], 1))
-        _, found = nearest.query(2 * pixels)
-        hit = surface[rows[found], columns[found]]
-        corners = head.template[head.faces[fragments.triangle[rows[found], columns[found]]]]
-        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        facing = (normal @ view.rotation().T)[:, 2:] / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-        weight = np.clip(facing, 0.02, 1.0) ** 2
-        places, trust = places + weight * hit, trust + weight
-    places = _symmetric(places / trust)
+    hits = np.stack([_seen_points(head, view) for view in VIEWS])
+    towards = np.stack([view.rotation()[2] for view in VIEWS])
+    normals = vertex_normals(head.template, head.faces)
+    places = _symmetric(np.median(hits, 0))
     triangles, barycentrics = _on_surface(head, places)
+    # A view counts for a point as far as the point faces it: MediaPipe guesses what it cannot see.
+    for _ in range(3):
+        facing = np.einsum("lk,lkc,nc->nl", barycentrics, normals[triangles], towards)
+        trust = np.clip(facing - 0.25, 0.01, None)[..., None] ** 2
+        places = _symmetric((trust * hits).sum(0) / trust.sum(0))
+        triangles, barycentrics = _on_surface(head, places)
     for numbers, chain in _edges(sculpted):
         _snap(head, places, numbers, chain, triangles, barycentrics)
     return triangles.astype(np.int32), barycentrics.astype(np.float32)
+
+
+def _seen_points(head: HeadModel, view: View) -> Array:
+    """Places (468, 3) on the head's outside where MediaPipe sees its points in one picture."""
+    picture, fragments = draw(head, head.template, view, 2 * SIZE)
+    pixels = detect(reduced(picture, 2))
+    if pixels is None:
+        raise ValueError(f"MediaPipe sees no face at yaw {view.yaw}, pitch {view.pitch}")
+    outer = (head.regions["skin"] & ~head.regions["ears"]) | head.regions["eyes"]
+    rows, columns = np.nonzero((fragments.triangle >= 0) & outer[fragments.triangle])
+    _, found = KDTree(np.stack([columns + 0.5, rows + 0.5], 1)).query(2 * pixels)
+    return fragments.interpolate(head.template[head.faces])[rows[found], columns[found]]
 
 
 def _symmetric(places: Array) -> Array:
@@ -97,7 +101,7 @@ def _on_surface(head: HeadModel, places: Array) -> tuple[Indices, Array]:
     """Nearest points of the outer skin."""
     faces = head.faces[head.regions["skin"] & ~head.regions["ears"]].astype(np.int64)
     corners = head.template[faces].astype(float)
-    _, candidates = cKDTree(corners.mean(1)).query(places, 24)
+    candidates = np.asarray(KDTree(corners.mean(1)).query(places, 24)[1])
     nearest = trimesh.triangles.closest_point(corners[candidates.ravel()], np.repeat(places, 24, 0)).reshape(-1, 24, 3)
     best = np.linalg.norm(nearest - places[:, None], axis=2).argmin(1)
     rows = np.arange(len(places))
@@ -111,7 +115,8 @@ def _edges(sculpted: Body) -> list[tuple[tuple[int, ...], Indices]]:
     """MediaPipe's points of lids and inner lips, both sides, with the vertices of the edges that they belong on."""
     lid, lip = sculpted.rows("lid"), sculpted.rows("lip")
     left = sculpted.points[:, 0] > -1e-9
-    edge = np.flatnonzero((lid == eyes.EDGE_RING) & left)
+    # The rear edge is where the eye is seen to begin.
+    edge = np.flatnonzero((lid == eyes.EDGE_RING + 1) & left)
     edge = edge[np.argsort(sculpted.column[edge])]
     seam = np.flatnonzero((lip == mouth.SEAM_RING) & left)
     seam = seam[np.argsort(sculpted.column[seam])]

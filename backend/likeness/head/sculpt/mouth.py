@@ -31,9 +31,12 @@ def lip_rings() -> Array:
         [HALF_WIDTH * spread, SEAM_HEIGHT + _curve(spread, (0, 0.3, 0.65, 1), (-0.04, 0.03, 0.0, -0.06))], 1
     )
     upper_border = _curve(spread, (0, 0.2, 0.55, 1), (0.80, 0.92, 0.58, 0.02))
-    lower_border = _curve(spread, (0, 0.3, 0.65, 1), (-0.98, -0.93, -0.62, -0.02))
-    border = seam + np.stack([0.08 * spread**2, np.where(upper, upper_border, lower_border)], 1)
-    crest = seam + np.stack([0.04 * spread, np.where(upper, 0.42, -0.45) * fade**0.8], 1)
+    lower_border = _curve(spread, (0, 0.25, 0.65, 1), (-0.95, -0.93, -0.68, -0.02))
+    # The lower lip's outline is even across the midline, where the seam dips below the upper lip's middle.
+    even = np.where(upper, seam[:, 1], SEAM_HEIGHT + _curve(spread, (0, 0.5, 1), (0.0, 0.0, -0.06)))
+    across = HALF_WIDTH * spread
+    border = np.stack([across + 0.08 * spread**2, even + np.where(upper, upper_border, lower_border)], 1)
+    crest = np.stack([across + 0.04 * spread, even + np.where(upper, 0.42, -0.45) * fade**0.8], 1)
     angle = np.pi * (0.5 - np.arange(COLUMNS) / (COLUMNS - 1))
     outer = np.stack([3.7 * np.cos(angle), -4.1 + np.where(upper, 1.8, 1.75) * np.sin(angle)], 1)
     middle = [border * (1 - f) + outer * f for f in (0.62, 0.25)]

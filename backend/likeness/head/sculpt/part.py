@@ -30,7 +30,7 @@ class Part:
     ring, column : (V,)
         Place in the piece's structured grid, -1 where it has none: rings of lids and lips count inwards.
     patch : (V,) of str
-        Which structured grid: ``lid``, ``lip`` or nothing.
+        Which structured grid: ``lid``, ``lip``, ``brow`` (rings are its three rows) or nothing.
     """
 
     name: str

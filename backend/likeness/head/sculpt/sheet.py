@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import ConvexHull, cKDTree
+from scipy.spatial import ConvexHull, KDTree
 from skimage.measure import find_contours, marching_cubes
 
-from . import eyes, mouth
+from . import borders, eyes, mouth
 from .anatomy import RIM_HEIGHT, head_distance
 from .distance import Array, project
 from .flips import flipped_to_delaunay
@@ -18,7 +18,7 @@ SEED = 7
 def spacing(points: Array) -> Array:
     """Wanted distance (N,) between neighbouring points: fine where the face has relief, coarse on the cranium."""
     half = np.abs(points * [1, 0, 0]) + points * [0, 1, 1]
-    wanted = np.full(len(points), 1.6)
+    wanted = np.full(len(points), 1.3)
     for centre, radius, size in (
         ((0.4, -0.9, 10.8), 1.5, 0.27),
         ((0.0, 1.5, 10.0), 1.2, 0.42),
@@ -27,11 +27,12 @@ def spacing(points: Array) -> Array:
         ((2.0, 4.9, 9.0), 2.0, 0.55),
         ((3.0, -1.0, 8.5), 3.0, 0.6),
         ((0.0, -7.2, 9.5), 2.2, 0.6),
+        ((0.0, -9.5, 5.0), 2.0, 0.65),
         ((0.0, 7.0, 9.0), 3.0, 0.8),
         ((5.5, -3.0, 3.0), 3.0, 0.85),
     ):
         away = np.maximum(np.linalg.norm(half - np.array(centre), axis=1) - radius, 0)
-        wanted = np.minimum(wanted, size + 0.2 * away)
+        wanted = np.minimum(wanted, size + 0.16 * away)
     return wanted
 
 
@@ -40,7 +41,7 @@ def layout(points: Array) -> Array:
 
     The shoulders are drawn in towards the axis, because the neck would hide them from the middle of the head.
     """
-    shrink = np.interp(points[:, 1], (RIM_HEIGHT - 0.5, -14, -9), (0.16, 0.5, 1.0))
+    shrink = np.interp(points[:, 1], (-17.5, -16, -14.5, -13, -11, -9), (0.06, 0.17, 0.3, 0.5, 0.8, 1.0))
     seen = np.stack([points[:, 0] * shrink, points[:, 1] + 2.0, (points[:, 2] + 0.3) * shrink], 1)
     return seen / np.linalg.norm(seen, axis=1, keepdims=True)
 
@@ -51,15 +52,19 @@ def skin() -> Part:
     lids[:, :, 0] = np.maximum(lids[:, :, 0], 0.05)
     middle = _midline(lips[0, 0], lips[0, -1])
     rim = _rim()
-    fixed = np.concatenate([lids[0], lips[0], *middle, rim])
-    scattered = _scatter(fixed)
+    brow, brow_rows = borders.brow_points()
+    clear = ~_within(brow, lids[0])
+    brow, brow_rows = brow[clear], brow_rows[clear]
+    fixed = np.concatenate([lids[0], lips[0], brow, *middle, borders.hairline_points(), rim])
+    outline = np.concatenate([brow[brow_rows == 0], brow[brow_rows == 2][::-1]])
+    scattered = _scatter(fixed, (lids[0], lips[0], outline))
     points = np.concatenate([fixed, scattered])
     faces = _triangulate(points, len(lids[0]), len(lips[0]), len(fixed) - len(rim))
     points = _relaxed(points, faces, len(fixed))
     faces = flipped_to_delaunay(points, faces)
     points = _relaxed(points, faces, len(fixed))
     faces = flipped_to_delaunay(points, faces)
-    return _whole(points, faces, lids, lips)
+    return _whole(points, faces, lids, lips, brow_rows)
 
 
 def _midline(above: Array, below: Array) -> tuple[Array, Array]:
@@ -99,13 +104,13 @@ def _resampled(line: Array) -> Array:
     length = np.linalg.norm(np.diff(line, axis=0), axis=1)
     middle = (line[1:] + line[:-1]) / 2
     steps = np.concatenate([[0], np.cumsum(length / spacing(middle))])
-    count = max(int(round(steps[-1])), 1)
+    count = max(round(float(steps[-1])), 1)
     at = np.linspace(0, steps[-1], count + 1)
     return np.stack([np.interp(at, steps, line[:, axis]) for axis in range(3)], 1)
 
 
-def _scatter(fixed: Array) -> Array:
-    """Points on the left skin, none closer than the wanted spacing to another or to the fixed ones."""
+def _scatter(fixed: Array, rings: tuple[Array, ...]) -> Array:
+    """Points on the left skin outside of the rings, at least the wanted spacing from each other and the fixed ones."""
     step = 0.35
     axes = (np.arange(-0.7, 20, step), np.arange(RIM_HEIGHT - 0.7, 16, step), np.arange(-12, 13, step))
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
@@ -122,15 +127,15 @@ def _scatter(fixed: Array) -> Array:
     candidates = first * (1 - mix[0]) + second * mix[0] * (1 - mix[1]) + third * mix[0] * mix[1]
     candidates = project(head_distance, candidates, 4)
     wanted = spacing(candidates)
-    rings = fixed[: eyes.COLUMNS], fixed[eyes.COLUMNS : eyes.COLUMNS + mouth.COLUMNS]
     alive = (candidates[:, 0] > 0.45 * wanted) & (candidates[:, 1] > RIM_HEIGHT + 0.45 * wanted)
     for ring in rings:
         alive &= ~_within(candidates, ring)
     # Halves of the rings' edges count as points too, or a scattered point could cut an edge off.
-    halves = [(ring + np.roll(ring, -1, 0)) / 2 for ring in rings]
-    near, _ = cKDTree(np.concatenate([fixed, halves[0], halves[1][:-1]])).query(candidates)
+    # The mouth's ring ends on the midline, so its closing edge is none.
+    halves = [((ring + np.roll(ring, -1, 0)) / 2)[: len(ring) - (ring[0, 0] < 1e-9)] for ring in rings]
+    near, _ = KDTree(np.concatenate([fixed, *halves])).query(candidates)
     alive &= near > 0.72 * wanted
-    tree = cKDTree(candidates)
+    tree = KDTree(candidates)
     accepted = []
     for index in range(len(candidates)):
         if alive[index]:
@@ -191,7 +196,7 @@ def _relaxed(points: Array, faces: Indices, fixed: int, rounds: int = 12) -> Arr
     return points
 
 
-def _whole(points: Array, faces: Indices, lids: Array, lips: Array) -> Part:
+def _whole(points: Array, faces: Indices, lids: Array, lips: Array, brow_rows: Indices) -> Part:
     """Add the inner rings of lids and lips to the left half, and mirror it."""
     count = len(points)
     lid_index = np.concatenate(
@@ -210,6 +215,8 @@ def _whole(points: Array, faces: Indices, lids: Array, lips: Array) -> Part:
     for index, name in ((lid_index, "lid"), (lip_index, "lip")):
         rows, columns = np.indices(index.shape)
         ring[index], column[index], patch[index] = rows, columns, name
+    brow = eyes.COLUMNS + mouth.COLUMNS + np.arange(len(brow_rows))
+    ring[brow], patch[brow] = brow_rows, "brow"
     # Lid columns run counter-clockwise seen from the front, lip columns clockwise.
     last = lip_index[-1]
     throat = np.stack([last[1:-1], last[:-2], np.full(len(last) - 2, last[-1])], 1)

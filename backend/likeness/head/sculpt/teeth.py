@@ -130,8 +130,12 @@ def _strip(name: str, rows: Array, length: Array) -> Part:
     index = np.arange(rows[..., 0].size).reshape(rows.shape[:2])
     points = rows.reshape(-1, 3)
     across = np.broadcast_to((np.arange(len(rows)) - (len(rows) - 1) / 2)[:, None] * 0.4, index.shape)
-    flat = np.stack([np.broadcast_to(length, index.shape), across], -1).reshape(-1, 2)
-    return simple_part(name, points, _outwards(points, grid_faces(index)), flat)
+    flat: Array = np.stack([np.broadcast_to(length, index.shape), across], -1).reshape(-1, 2).astype(float)
+    faces = grid_faces(index)
+    turned = _outwards(points, faces)
+    # A strip whose triangles were turned is turned on its chart too.
+    mirror = np.array([1.0 if turned is faces else -1.0, 1.0])
+    return simple_part(name, points, turned, flat * mirror)
 
 
 def _outwards(points: Array, faces: Indices) -> Indices:

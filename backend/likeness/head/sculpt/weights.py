@@ -41,7 +41,7 @@ def jaw_weights(body: Body) -> Array:
     forward = smoothstep(points[:, 2], 0.0, 4.5) * smoothstep(distance, 1.0, 4.0)
     throat = smoothstep(points[:, 1] + 0.35 * np.maximum(points[:, 2] - 4, 0), -12.0, -8.0)
     weight = below * forward * throat
-    weight = _smoothed(body, weight, 3)
+    weight = _smoothed(body, weight, 3) * smoothstep(points[:, 1], -13.0, -11.0)
     ring = body.rows("lip")
     column = body.column.astype(float)
     lower = smoothstep(column, mouth.CORNER, mouth.COLUMNS - 4.0) * (1 - CORNER_SHARE) + CORNER_SHARE
