@@ -40,8 +40,42 @@ def launch(kernel: Any, count: int, inputs: Sequence[Any], device: torch.device)
     """
     if count == 0:
         return
+    wp.launch(kernel, dim=count, inputs=list(inputs), **_place(device))
+
+
+def launch_adjoint(
+    kernel: Any, count: int, inputs: Sequence[Any], adjoints: Sequence[Any], device: torch.device
+) -> None:
+    """Run the adjoint that Warp derives from a kernel.
+
+    Parameters
+    ----------
+    kernel : Warp kernel
+        Made with its backward pass enabled.
+    count : int
+        Threads, as in the forward launch.
+    inputs : sequence
+        The kernel's arguments, outputs among them.
+    adjoints : sequence
+        For each argument its gradient's array, or None where it has none. Gradients of what the kernel reads are added
+        to; those of what it writes are read.
+    device : torch.device
+    """
+    if count == 0:
+        return
+    wp.launch(
+        kernel,
+        dim=count,
+        inputs=list(inputs),
+        adj_inputs=list(adjoints),
+        adj_outputs=[],
+        adjoint=True,
+        **_place(device),
+    )
+
+
+def _place(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         stream = wp.stream_from_torch(torch.cuda.current_stream(device))
-        wp.launch(kernel, dim=count, inputs=list(inputs), device=wp.device_from_torch(device), stream=stream)
-    else:
-        wp.launch(kernel, dim=count, inputs=list(inputs), device="cpu")
+        return {"device": wp.device_from_torch(device), "stream": stream}
+    return {"device": "cpu"}
