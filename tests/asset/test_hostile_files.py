@@ -164,6 +164,7 @@ EDITS: dict[str, tuple[Callable[[dict], object], str]] = {
         'targetNames[1] is "frown", expected cheekPuff_L',
     ),
     "range": (lambda d: extension(d)["expressions"][0].update(range=[1, 0]), "expression_range[0]"),
+    "huge range": (lambda d: extension(d)["expressions"][0].update(range=[0, 1e39]), "range[1] is 1e+39"),
     "no such joint": (lambda d: extension(d)["correctives"][0].update(joint="tail"), 'joint is "tail"'),
     "corrective row": (lambda d: extension(d)["correctives"][0].update(row=3), "row is 3"),
     "corrective target": (lambda d: extension(d)["correctives"][0].update(target=4), "target is 4, expected 3"),

@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 
 from ..errors import LikenessError
 
+LARGEST_NUMBER = 3.4e38
+"""What a 32-bit float holds."""
+
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
@@ -114,9 +117,9 @@ class Field:
         return self.value
 
     def number(self) -> float:
-        """A finite number."""
-        if type(self.value) not in (int, float) or abs(self.value) > 1e300:
-            self.refuse("a number")
+        """A number that single precision holds."""
+        if type(self.value) not in (int, float) or abs(self.value) > LARGEST_NUMBER:
+            self.refuse(f"a number of at most {LARGEST_NUMBER:.3g}")
         return float(self.value)
 
     def text(self, longest: int = 256) -> str:
