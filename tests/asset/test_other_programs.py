@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from avatars import tiny_avatar
-from likeness.asset import write_layered_avatar
+from avatars import tiny_avatar, tiny_poses
+from likeness.asset import Animation, write_layered_avatar
 from likeness.asset.invariants import target_names
 from likeness.rig import AVATAR_JOINTS
 from trimesh.visual import TextureVisuals
@@ -27,7 +27,8 @@ JOINT_TOLERANCE = 1e-6
 @pytest.fixture(scope="module")
 def path(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("asset") / "avatar.glb"
-    write_layered_avatar(AVATAR, path)
+    poses = tuple(tiny_poses().values())
+    write_layered_avatar(AVATAR, path, Animation(np.arange(len(poses), dtype=np.float32), poses))
     return path
 
 

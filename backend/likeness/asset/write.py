@@ -13,6 +13,7 @@ from ..files import write_atomically
 from ..rig import AVATAR_JOINTS, JOINTS, PARENTS
 from ..runtime.normals import vertex_normals
 from . import schema
+from .animation import Animation, animation_json, check_animation
 from .glb import FLOAT, INDEX_BUFFER, VERTEX_BUFFER, GlbWriter
 from .invariants import MOST_INFLUENCES, check_avatar, target_names
 from .layered import Layer, LayeredAvatar
@@ -21,7 +22,7 @@ MESH_NODE, RIG_NODE, FIRST_JOINT_NODE = 0, 1, 2
 CLAMP_TO_EDGE, LINEAR = 33071, 9729
 
 
-def write_layered_avatar(avatar: LayeredAvatar, path: Path) -> None:
+def write_layered_avatar(avatar: LayeredAvatar, path: Path, animation: Animation | None = None) -> None:
     """Write an avatar's file, whole or not at all; the same avatar gives the same bytes.
 
     Parameters
@@ -29,6 +30,8 @@ def write_layered_avatar(avatar: LayeredAvatar, path: Path) -> None:
     avatar : LayeredAvatar
     path : Path
         Ends in ``.glb``; an older file there is replaced.
+    animation : Animation, optional
+        What viewers shall play; :func:`likeness.asset.read_layered_avatar` passes over it.
 
     Raises
     ------
@@ -38,14 +41,16 @@ def write_layered_avatar(avatar: LayeredAvatar, path: Path) -> None:
     path = Path(path)
     try:
         check_avatar(avatar)
-        content = encode(avatar)
+        if animation is not None:
+            check_animation(animation, avatar)
+        content = encode(avatar, animation)
     except LikenessError as problem:
         raise LikenessError(f"Cannot write {path}: {problem}.") from None
     write_atomically(path, content)
 
 
-def encode(avatar: LayeredAvatar) -> bytes:
-    """The bytes of an avatar's file; the avatar must have passed :func:`likeness.asset.invariants.check_avatar`.
+def encode(avatar: LayeredAvatar, animation: Animation | None = None) -> bytes:
+    """The bytes of an avatar's file; avatar and animation must have passed their checks.
 
     Raises
     ------
@@ -72,6 +77,8 @@ def encode(avatar: LayeredAvatar) -> bytes:
         )
     description = _description(writer, avatar, tuple(images))
     writer.document["extensions"] = {schema.NAME: schema.to_json(description)}
+    if animation is not None:
+        writer.document["animations"] = [animation_json(writer, animation, avatar, MESH_NODE, FIRST_JOINT_NODE)]
     return writer.to_bytes()
 
 
