@@ -95,45 +95,64 @@ _BACKWARD = (
             + e * (4.52655222f + e * (-4.147401636f + e * (2.182491668f + e * -4.928954984e-1f))))));
         return e <= 0.04045f ? 1.0f / 12.92f : power;
     };
-    const float* __restrict__ gradient = output_gradient.data + (size_t)sample * channels;
+    const float* __restrict__ const gradient = output_gradient.data + (size_t)sample * channels;
+    auto identity = [](float value) { return value; };
+    auto one = [](float) { return 1.0f; };
     if (want_textures) {
         for (int k = 0; k < 4; ++k) {
-            const float* __restrict__ texel = textures.data + offsets[k];
-            float* __restrict__ target = texture_gradient.data + offsets[k];
+            const float* __restrict__ const texel = textures.data + offsets[k];
+            float* __restrict__ const target = texture_gradient.data + offsets[k];
             const float weight = weights[k];
-            for (int c = 0; c < channels; ++c) {
-                float value = weight * gradient[c];
-                if (c < srgb_channels) value *= slope(quantise ? rounded(texel[c]) : texel[c]);
+            auto scatter = [&](int start, int end, auto factor) {
+                for (int c = start; c < end; ++c) {
+                    const float value = weight * gradient[c] * factor(texel[c]);
 #if defined(__CUDA_ARCH__)
-                atomicAdd(target + c, value);
+                    atomicAdd(target + c, value);
 #else
-                target[c] += value;
+                    target[c] += value;
 #endif
-            }
+                }
+            };
+            if (quantise) scatter(0, srgb_channels, [&](float value) { return slope(rounded(value)); });
+            else scatter(0, srgb_channels, slope);
+            scatter(srgb_channels, channels, one);
         }
     }
     if (want_uv) {
-        // Eight running sums, for the compiler may not reorder one.
-        float products[4];
-        for (int k = 0; k < 4; ++k) {
-            const float* __restrict__ texel = textures.data + offsets[k];
-            float sums[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
-            for (int start = 0; start < channels; start += 8) {
-                const int count = channels - start < 8 ? channels - start : 8;
-                for (int lane = 0; lane < count; ++lane) {
-                    const int c = start + lane;
-                    float value = texel[c];
-                    if (quantise) value = rounded(value);
-                    if (c < srgb_channels) value = decoded(value);
-                    sums[lane] += value * gradient[c];
-                }
-            }
-            products[k] = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+        const float* __restrict__ const first = textures.data + offsets[0];
+        const float* __restrict__ const second = textures.data + offsets[1];
+        const float* __restrict__ const third = textures.data + offsets[2];
+        const float* __restrict__ const fourth = textures.data + offsets[3];
+        const float up = 1.0f - down;
+        const float left = 1.0f - right;
+        // Eight running sums each way, because the compiler may not reorder the terms of one.
+        float along_u[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+        float along_v[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+        auto accumulate = [&](int start, int end, auto value) {
+            auto term = [&](int c, int lane) {
+                const float a = value(first[c]), b = value(second[c]), d = value(third[c]), e = value(fourth[c]);
+                along_u[lane] += gradient[c] * (up * (b - a) + down * (e - d));
+                along_v[lane] += gradient[c] * (left * (d - a) + right * (e - b));
+            };
+            int c = start;
+            for (; c + 8 <= end; c += 8)
+                for (int lane = 0; lane < 8; ++lane) term(c + lane, lane);
+            for (; c < end; ++c) term(c, 0);
+        };
+        if (quantise) {
+            accumulate(0, srgb_channels, [&](float value) { return decoded(rounded(value)); });
+            accumulate(srgb_channels, channels, rounded);
+        } else {
+            accumulate(0, srgb_channels, decoded);
+            accumulate(srgb_channels, channels, identity);
         }
-        const float along_u = (1.0f - down) * (products[1] - products[0]) + down * (products[3] - products[2]);
-        const float along_v = (1.0f - right) * (products[2] - products[0]) + right * (products[3] - products[1]);
-        uv_gradient.data[2 * (size_t)sample] = u_inside ? along_u * size : 0.0f;
-        uv_gradient.data[2 * (size_t)sample + 1] = v_inside ? along_v * size : 0.0f;
+        float* const result = uv_gradient.data + 2 * (size_t)sample;
+        result[0] = 0.0f;
+        result[1] = 0.0f;
+        for (int lane = 0; lane < 8; ++lane) {
+            if (u_inside) result[0] += along_u[lane] * size;
+            if (v_inside) result[1] += along_v[lane] * size;
+        }
     }
 """
 )

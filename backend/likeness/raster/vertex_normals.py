@@ -5,8 +5,8 @@ Normals from Polygonal Facets", 1998):
 
     n_v = normalise( sum over corners at v of  angle(corner) * unit normal(face) )
 
-Vertices that are one vertex of the surface, split for texture seams, are summed together. The run-time's twin in NumPy is
-:func:`likeness.runtime.normals.vertex_normals`.
+Vertices that are one vertex of the surface, split for texture seams, are summed together. The run-time's twin in NumPy
+is :func:`likeness.runtime.normals.vertex_normals`.
 """
 
 # Kernels are Warp's language, not Python: they take all arguments by position, and their types are not Python's.
