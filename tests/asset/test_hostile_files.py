@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -330,6 +331,16 @@ def test_targets_that_the_file_does_not_store_take_no_memory(read, content):
     message = []
     assert peak_memory(lambda: message.append(complaint(read, file))) < 20 * len(file)
     assert "the morph targets hold 589824000 numbers" in message[0]
+
+
+def test_long_lists_take_no_time(read, content):
+    """Half a million accessors, all of them there, none of them used."""
+    document, binary = split(content)
+    document["accessors"] += [{}] * 500_000
+    begun = time.process_time()
+    read(joined(document, bytes(binary)))
+    # Parsing takes a fraction of a second; going through the list for each of hundreds of accessors would take minutes.
+    assert time.process_time() - begun < 10
 
 
 TEXTS = {

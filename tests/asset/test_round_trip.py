@@ -191,7 +191,11 @@ BROKEN = {
     "joints": (replace(tiny_avatar(), joints=np.zeros((6, 3), np.float32)), r"joints has shape"),
     "feature size": (replace(tiny_avatar(), feature_size=6), r"feature_size is 6"),
     "tile size": (replace(tiny_avatar(), tile_size=0), r"tile_size is 0"),
-    "huge atlas": (replace(tiny_avatar(), tile_size=8192, atlas_columns=4), r"wider or higher than 16384"),
+    "huge atlas": (replace(tiny_avatar(), tile_size=8192, atlas_columns=4), r"wider or higher than 8192"),
+    "many texels": (
+        replace(tiny_avatar(), tile_size=4000, atlas_columns=2, layers=tiny_avatar().layers * 7),
+        r"the textures have \d+ texels, more than",
+    ),
     "columns": (replace(tiny_avatar(), atlas_columns=5), r"atlas_columns is 5"),
     "decoder shape": (with_decoder(hidden_size=15), r"decoder\.weights\[2\] has shape"),
     "decoder value": (

@@ -110,10 +110,17 @@ class Field:
             raise LikenessError(f"{self.path} has {len(self.value)} items, expected {wanted}")
         return [Field(value, f"{self.path}[{index}]") for index, value in enumerate(self.value)]
 
+    def item(self, index: Field) -> Field:
+        """The item of an array that an index elsewhere in the document names."""
+        if not isinstance(self.value, list):
+            self.refuse("an array")
+        place = index.integer(0, len(self.value) - 1)
+        return Field(self.value[place], f"{self.path}[{place}]")
+
     def integer(self, low: int, high: int) -> int:
         """A whole number from ``low`` to ``high``, both included."""
         if type(self.value) is not int or not low <= self.value <= high:
-            self.refuse(f"a whole number from {low} to {high}" if low < high else str(low))
+            self.refuse(f"a whole number from {low} to {high}" if low != high else str(low))
         return self.value
 
     def number(self) -> float:

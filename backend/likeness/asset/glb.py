@@ -23,7 +23,7 @@ CONTAINER_VERSION = 2
 JSON_CHUNK, BINARY_CHUNK = b"JSON", b"BIN\0"
 LARGEST_FILE = (1 << 32) - 1
 """Bytes; the container's own limit."""
-LARGEST_JSON = 1 << 26
+LARGEST_JSON = 1 << 24
 
 COMPONENTS: dict[int, np.dtype[Any]] = {
     5121: np.dtype("<u1"),
@@ -166,17 +166,13 @@ class Glb:
     document: Field
     binary: memoryview
 
-    def _entry(self, member: str, index: Field) -> Field:
-        entries = self.document.member(member).items()
-        return entries[index.integer(0, len(entries) - 1)]
-
     def entry(self, member: str, index: Field) -> Field:
         """The entry of a root array, such as ``meshes``, that an index names."""
-        return self._entry(member, index)
+        return self.document.member(member).item(index)
 
     def view(self, index: Field) -> tuple[memoryview, int | None]:
         """The bytes of a buffer view and its stride, where it has one."""
-        view = self._entry("bufferViews", index)
+        view = self.entry("bufferViews", index)
         view.member("buffer").integer(0, 0)
         offset_field = view.find("byteOffset")
         offset = offset_field.integer(0, len(self.binary)) if offset_field else 0
@@ -187,7 +183,7 @@ class Glb:
 
     def image(self, index: Field) -> memoryview:
         """The bytes of an image, which must lie inside the file."""
-        image = self._entry("images", index)
+        image = self.entry("images", index)
         if image.find("uri") is not None:
             raise LikenessError(f"{image.path}.uri points outside the file; avatars hold all their textures")
         image.member("mimeType").must_be("image/png")
@@ -195,7 +191,7 @@ class Glb:
 
     def count(self, index: Field) -> int:
         """Number of elements of an accessor, as it claims."""
-        return self._entry("accessors", index).member("count").integer(1, 1 << 31)
+        return self.entry("accessors", index).member("count").integer(1, 1 << 31)
 
     def array(
         self,
@@ -223,7 +219,7 @@ class Glb:
         (N, ...) array
             N elements; read-only where it shares the file's bytes.
         """
-        accessor = self._entry("accessors", index)
+        accessor = self.entry("accessors", index)
         accessor.member("type").must_be(element)
         code = accessor.member("componentType")
         allowed = [COMPONENT_CODES[kind] for kind in kinds]

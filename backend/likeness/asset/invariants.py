@@ -25,8 +25,10 @@ LARGEST_HIDDEN = 256
 LARGEST_WIDTH = 4096
 LARGEST_TILE = 8192
 LARGEST_GUTTER = 256
-LARGEST_TEXTURE = 16384
-"""Texels of a side: what graphics drivers take."""
+LARGEST_TEXTURE = 8192
+"""Texels of a side: what any graphics driver takes."""
+MOST_TEXELS = 1 << 30
+"""In all textures together (4 GiB when unpacked)."""
 MOST_DISPLACEMENTS = 1 << 29
 """Numbers in all morph targets together (2 GiB of floats)."""
 LONGEST_NAME = 63
@@ -128,9 +130,14 @@ def check_sizes(avatar: LayeredAvatar) -> None:
     _check_count("tile_size", avatar.tile_size, 1, LARGEST_TILE)
     _check_count("gutter", avatar.gutter, 0, LARGEST_GUTTER)
     _check_count("atlas_columns", avatar.atlas_columns, 1, avatar.basis_count)
-    features = avatar.feature_size // 4 * (avatar.tile_size + 2 * avatar.gutter)
-    if max(*atlas_size(avatar), features) > LARGEST_TEXTURE:
+    side = avatar.tile_size + 2 * avatar.gutter
+    features = avatar.feature_size // 4 * side
+    width, height = atlas_size(avatar)
+    if max(width, height, features) > LARGEST_TEXTURE:
         raise LikenessError(f"the textures are wider or higher than {LARGEST_TEXTURE} texels; use smaller tiles")
+    texels = len(avatar.layers) * (width * height + features * side + avatar.tile_size**2)
+    if texels > MOST_TEXELS:
+        raise LikenessError(f"the textures have {texels} texels, more than {MOST_TEXELS}; use smaller tiles")
 
 
 def check_names(names: tuple[str, ...]) -> None:
