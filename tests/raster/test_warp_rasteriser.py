@@ -6,6 +6,7 @@ import torch
 from likeness.camera import Camera
 from likeness.raster.interface import barycentrics
 from likeness.raster.warp_rasteriser import WarpRasteriser
+from likeness.runtime.rasterise import rasterise as run_time_rasterise
 from scipy.ndimage import binary_fill_holes
 
 RASTERISE = WarpRasteriser()
@@ -72,6 +73,15 @@ def test_sees_what_a_ray_caster_sees():
     assert (expected >= 0).mean() > 0.1
     assert (seen != expected).mean() < 2e-3
     assert (expected[40:60] != expected[20:40]).any()
+
+
+def test_sees_what_the_run_time_reference_sees():
+    vertices, faces = torus(60, 40)
+    view = camera(128, 128)
+    expected = np.full(view.height * view.width, -1)
+    hits = run_time_rasterise(vertices.astype(np.float32), faces.astype(np.int32), view)
+    expected[hits.pixels] = hits.faces
+    assert (rasterise(vertices, faces, view)[0].ravel() != expected).mean() < 2e-3
 
 
 def test_every_hit_has_barycentrics_inside_its_triangle():
