@@ -13,6 +13,7 @@ from ..backend.likeness.errors import LikenessError
 from .cameras import key_camera, set_camera
 from .importing import ImportedAvatar
 from .jobs import FORMATS, Job
+from .materials import NEAREST_ONLY
 from .posing import key_pose, set_pose
 from .scene import ENGINES, sample_pixel_centres
 
@@ -67,6 +68,7 @@ def render_job(context: bpy.types.Context, made: ImportedAvatar, job: Job) -> No
     scene = context.scene
     sample_pixel_centres(scene, job.samples)
     scene.render.engine = ENGINES[job.engine]
+    made.mesh[NEAREST_ONLY] = True
     set_pose(made.armature, job.pose)
     set_camera(scene, job.camera)
     picture = scene.render.image_settings

@@ -17,7 +17,7 @@ from .decoder_graph import DecoderShape, build_decoder, build_layer
 from .drivers import drive_shape_keys
 from .images import texture_image, weights_image
 from .live import refresh
-from .materials import layer_material
+from .materials import add_nearest_only, layer_material
 from .mesh import create_mesh
 from .scene import is_empty, set_up
 
@@ -90,11 +90,14 @@ def _create(context: bpy.types.Context, avatar: LayeredAvatar, name: str) -> Imp
         label = f"{name} Layer {index + 1}"
         features = texture_image(f"{label} Features", layer.features, encoded=False)
         bases = texture_image(f"{label} Bases", layer.bases, encoded=True)
-        materials.append(layer_material(label, build_layer(label, groups, features, bases)))
+        materials.append(
+            layer_material(label, build_layer(label, groups, features, bases), len(avatar.layers) - 1 - index)
+        )
     collection = bpy.data.collections.new(name)
     context.scene.collection.children.link(collection)
     rig = create_armature(context, name, avatar, collection)
     mesh = create_mesh(name, avatar, materials)
+    add_nearest_only(mesh)
     collection.objects.link(mesh)
     mesh.parent = rig
     mesh.modifiers.new("Armature", "ARMATURE").object = rig
