@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import live
+from . import live, operators, panels
 
-MODULES = (live,)
+MODULES = (operators, panels, live)
 """What has something to register, in order."""
 
 

@@ -12,6 +12,9 @@ from ..backend.likeness.asset.layered import LayeredAvatar
 from ..backend.likeness.rig import AVATAR_JOINTS, JOINTS, PARENTS
 from .axes import to_blender
 
+PROPERTY = "likeness"
+"""Custom property of an avatar's armature data: everything that the add-on has to remember."""
+
 FACE = "face"
 """Bone whose custom properties are the expression weights."""
 

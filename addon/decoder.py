@@ -14,12 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..backend.likeness.asset.layered import Decoder, LayeredAvatar
+from .armature import PROPERTY
 from .decoder_graph import DecoderGroups, DecoderShape
 
 Array = npt.NDArray[np.float32]
-
-PROPERTY = "likeness"
-"""Custom property of an avatar's armature data: everything that the add-on has to remember."""
 
 WEIGHTS_IMAGES = ("weights_image", "other_weights_image")
 """Where :data:`PROPERTY` points to the images that weights are written to, in turns."""

@@ -41,13 +41,15 @@ class ImportedAvatar:
     mesh: bpy.types.Object
 
 
-def import_file(context: bpy.types.Context, path: Path) -> ImportedAvatar:
-    """Import an avatar's .glb file; the scene's render settings are set up too if there is nothing else in it.
+def import_file(context: bpy.types.Context, path: Path, *, set_up_scene: bool | None = None) -> ImportedAvatar:
+    """Import an avatar's .glb file.
 
     Parameters
     ----------
     context : bpy.types.Context
     path : Path
+    set_up_scene : bool, optional
+        Whether to change render settings for the avatar's sake; by default only if nothing else is in the scene.
 
     Raises
     ------
@@ -55,9 +57,9 @@ def import_file(context: bpy.types.Context, path: Path) -> ImportedAvatar:
         If the file is no avatar. Nothing was made then.
     """
     avatar = read_layered_avatar(Path(path))
-    untouched = is_empty(context.scene)
+    wanted = is_empty(context.scene) if set_up_scene is None else set_up_scene
     made = create_avatar(context, avatar, Path(path).stem)
-    if untouched:
+    if wanted:
         set_up(context.scene, len(avatar.layers))
     return made
 

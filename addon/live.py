@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import bpy
 from bpy.app.handlers import persistent
 
-from .decoder import NEURON_GROUPS, PROPERTY, WEIGHTS_IMAGES, is_avatar, load_decoder
+from .armature import PROPERTY
+from .decoder import NEURON_GROUPS, WEIGHTS_IMAGES, is_avatar, load_decoder
 from .images import write_weights
 from .posing import evaluated_pose
 

@@ -8,14 +8,14 @@ import numpy.typing as npt
 from mathutils import Quaternion
 
 from ..backend.likeness.rig import JOINTS, POSED_JOINTS, Pose
-from .armature import FACE
+from .armature import FACE, PROPERTY
 
 Array = npt.NDArray[np.float32]
 
 
 def expression_names(rig: bpy.types.Object) -> tuple[str, ...]:
     """Names of the rig's expressions, in the avatar's order."""
-    return tuple(rig.data["likeness"]["expression_names"])
+    return tuple(rig.data[PROPERTY]["expression_names"])
 
 
 def set_pose(rig: bpy.types.Object, pose: Pose) -> None:
@@ -36,6 +36,13 @@ def set_pose(rig: bpy.types.Object, pose: Pose) -> None:
         bones[joint].rotation_quaternion = _quaternion(vector)
     bones["root"].location = [float(number) for number in pose.root_translation]
     rig.update_tag()
+
+
+def reset_pose(rig: bpy.types.Object) -> None:
+    """Put a rig back to rest: no expression, no rotation, no translation, no scale."""
+    set_pose(rig, Pose(np.zeros(len(expression_names(rig)), np.float32)))
+    for bone in rig.pose.bones:
+        bone.matrix_basis.identity()
 
 
 def key_pose(rig: bpy.types.Object, pose: Pose, frame: float) -> None:
