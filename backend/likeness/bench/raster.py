@@ -1,14 +1,16 @@
 """Speed of the training kernels against the plain ways of doing the same, in one process on one thread.
 
-Each figure is the median of repeated runs after one that warms up (and, for Warp, compiles). Every pair of figures is
-of equal work on equal data, and what the two compute is compared before it is timed.
+Each figure is the median of repeated runs after one that warms up (and, for Warp, compiles); ways that are compared take
+turns, so that whatever else the machine does slows all of them. They do equal work on equal data, and what they compute
+is compared before it is timed.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,7 @@ def bench_raster() -> dict[str, Marks]:
 
 
 def _rasterisers() -> dict[str, float]:
-    """Nested spheres that cover two thirds of the picture; milliseconds per layer."""
+    """Nested spheres that cover more than half of the picture; milliseconds per layer."""
     marks = {}
     vertices, faces = _sphere(FACES)
     stack = torch.cat([vertices * (1 + 0.02 * layer) for layer in range(LAYERS)]) - torch.tensor([0.0, 0.0, 0.5])
@@ -68,16 +70,15 @@ def _rasterisers() -> dict[str, float]:
         found[hits.pixels] = hits.faces
         _agree("rasterisers", float((seen[0].flatten().numpy() != found).mean()), 1e-3)
         directions = torch.from_numpy(camera.ray_directions()).view(-1, 3)
-        origins = torch.zeros_like(directions)
-        marks[f"raster_{size}_warp"] = (
-            _median(lambda camera=camera: rasterise(stack, stacked, layers, LAYERS, camera), 15) / LAYERS
-        )
-        marks[f"raster_{size}_rays"] = _median(
-            lambda origins=origins, directions=directions: intersect_rays(shifted, faces, origins, directions), 3
-        )
-        marks[f"raster_{size}_numpy"] = _median(
-            lambda camera=camera: rasterise_numpy(shifted.numpy(), faces.numpy(), camera), 3
-        )
+        ways = {
+            "warp": partial(rasterise, stack, stacked, layers, LAYERS, camera),
+            "rays": partial(intersect_rays, shifted, faces, torch.zeros_like(directions), directions),
+            "numpy": partial(rasterise_numpy, shifted.numpy(), faces.numpy(), camera),
+        }
+        durations = _medians(ways, 5)
+        # The others do one layer.
+        durations["warp"] /= LAYERS
+        marks.update({f"raster_{size}_{name}": value for name, value in durations.items()})
     return marks
 
 
@@ -96,27 +97,19 @@ def _textures() -> dict[str, float]:
         planar = textures.detach().permute(0, 3, 1, 2).contiguous().requires_grad_()
         weights = torch.randn(len(uv), channels, generator=generator)
         ways: dict[str, Callable[[], torch.Tensor]] = {
-            "warp": lambda textures=textures: sample_textures(textures, layer, uv),
-            "embedding_bag": lambda textures=textures: _by_embedding_bag(textures, layer, uv),
-            "gather": lambda textures=textures: _by_gather(textures, layer, uv),
-            "grid_sample": lambda planar=planar: _by_grid_sample(planar, uv, layer_count),
+            "warp": partial(sample_textures, textures, layer, uv),
+            "embedding_bag": partial(_by_embedding_bag, textures, layer, uv),
+            "gather": partial(_by_gather, textures, layer, uv),
+            "grid_sample": partial(_by_grid_sample, planar, uv, layer_count),
         }
         ours = ways["warp"]()
         for name, way in ways.items():
             _agree(name, float((way() - ours).detach().abs().max()), 1e-4)
-            marks[f"texture_{channels}_{name}"] = _median(
-                lambda way=way, weights=weights, textures=textures, planar=planar: _both_ways(
-                    way, weights, (textures, planar, uv)
-                ),
-                7,
-            )
-        # Only ours decodes sRGB on the way, which the others would need a whole pass over the textures for.
-        marks[f"texture_{channels}_warp_srgb"] = _median(
-            lambda textures=textures, weights=weights, channels=channels: _both_ways(
-                lambda: sample_textures(textures, layer, uv, srgb_channels=channels - 9), weights, (textures, uv)
-            ),
-            7,
-        )
+        # Only ours decodes sRGB on the way, for which the others would need a whole pass over the textures.
+        ways["warp_srgb"] = partial(sample_textures, textures, layer, uv, srgb_channels=channels - 9)
+        leaves = (textures, planar, uv)
+        durations = _medians({name: partial(_both_ways, way, weights, leaves) for name, way in ways.items()}, 9)
+        marks.update({f"texture_{channels}_{name}": value for name, value in durations.items()})
     return marks
 
 
@@ -132,10 +125,9 @@ def _hash_grids() -> dict[str, float]:
         "torch": lambda: _hash_by_embedding_bag(grid, points),
     }
     _agree("hash grids", float((ways["warp"]() - ways["torch"]()).detach().abs().max()), 1e-3)
-    return {
-        f"hash_grid_{name}": _median(lambda way=way: _both_ways(way, weights, (grid.tables, points)), 5)
-        for name, way in ways.items()
-    }
+    leaves = (grid.tables, points)
+    durations = _medians({name: partial(_both_ways, way, weights, leaves) for name, way in ways.items()}, 5)
+    return {f"hash_grid_{name}": value for name, value in durations.items()}
 
 
 def _by_embedding_bag(textures: torch.Tensor, layer: torch.Tensor, uv: torch.Tensor) -> torch.Tensor:
@@ -209,15 +201,16 @@ def _both_ways(way: Callable[[], torch.Tensor], weights: torch.Tensor, leaves: t
     way().backward(weights)
 
 
-def _median(run: Callable[[], Any], repeats: int) -> float:
-    """Median duration, milliseconds, after one run that does not count."""
-    run()
-    durations = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        durations.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(durations))
+def _medians(ways: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median duration of each way, milliseconds; they take turns, and each has one run that does not count."""
+    durations: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats + 1):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            if turn:
+                durations[name].append(time.perf_counter() - start)
+    return {name: 1e3 * float(np.median(values)) for name, values in durations.items()}
 
 
 def _agree(what: str, difference: float, allowed: float) -> None:
