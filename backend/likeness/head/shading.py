@@ -94,8 +94,8 @@ def draw(
     seen = fragments.triangle >= 0
     normals = fragments.interpolate(vertex_normals(points, head.faces)[head.faces]) @ view.rotation().T
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
-    # Open shells such as brows of teeth are lit from both sides.
-    normals *= np.where(normals[..., 2:] < 0, -1.0, 1.0)
+    # Open shells, such as rows of teeth, are lit from both sides.
+    normals *= np.where(_turned_away(pixels, head.faces)[fragments.triangle], -1.0, 1.0)[..., None]
     if corner_colours is None:
         albedo = face_colours(head)[fragments.triangle]
         albedo = _painted_eyes(head, fragments, albedo)
@@ -111,6 +111,13 @@ def draw(
     return np.where(
         picture <= 0.0031308, 12.92 * picture, 1.055 * np.maximum(picture, 1e-9) ** (1 / 2.4) - 0.055
     ), fragments
+
+
+def _turned_away(pixels: npt.NDArray[np.floating], faces: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    """Which triangles (F,) show their back in a picture whose y runs down."""
+    corners = pixels[faces]
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] > 0
 
 
 def _painted_eyes(head: HeadModel, fragments: Fragments, albedo: Picture) -> Picture:

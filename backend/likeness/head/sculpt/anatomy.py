@@ -69,8 +69,8 @@ def _neck(points: Array, half: Array) -> Array:
     sternomastoid = round_cone(half, (4.7, -1.0, -1.8), (1.2, -16.0, 2.8), 1.0, 0.75)
     neck = union(neck, sternomastoid, 1.6)
     trapezius = union(
-        round_cone(half, (2.2, -7.0, -5.2), (5.0, -14.2, -4.2), 1.7, 1.7),
-        round_cone(half, (5.0, -14.2, -4.2), (15.0, -18.3, -3.2), 1.7, 2.3),
+        round_cone(half, (2.2, -7.0, -5.2), (5.2, -13.4, -4.2), 1.7, 1.8),
+        round_cone(half, (5.2, -13.4, -4.2), (15.5, -18.3, -3.0), 1.8, 2.6),
         2.5,
     )
     neck = union(neck, trapezius, 2.6)

@@ -62,7 +62,7 @@ def _relief(plane: Array, fraction: Array, turn: Array) -> Array:
     helix = 0.42 * round_helix * np.exp(-(((fraction - 0.93) / 0.07) ** 2))
     groove = -0.16 * _window(turn, -45, 130, 25) * np.exp(-(((fraction - 0.79) / 0.08) ** 2))
     antihelix = 0.3 * _window(turn, -70, 95, 30) * np.exp(-(((fraction - 0.62) / 0.1) ** 2))
-    concha = -0.75 * np.exp(-(((x + 0.35) / 0.75) ** 2) - ((y + 0.35) / 0.95) ** 2)
+    concha = -0.55 * np.exp(-(((x + 0.35) / 0.75) ** 2) - ((y + 0.35) / 0.95) ** 2)
     tragus = 0.38 * np.exp(-(((x + 1.15) / 0.33) ** 2) - ((y + 0.45) / 0.45) ** 2)
     antitragus = 0.25 * np.exp(-(((x - 0.1) / 0.4) ** 2) - ((y + 1.5) / 0.3) ** 2)
     lobe = 0.12 * np.exp(-(((x + 0.1) / 0.6) ** 2) - ((y + 2.3) / 0.5) ** 2)
@@ -87,4 +87,4 @@ def _placed(local: Array) -> Array:
     place = np.array([[0.0, ATTACHMENT[0], ATTACHMENT[1]]])
     side = cast(head_distance, place, np.array([[1.0, 0.0, 0.0]]), 3.0, 10.0)[0]
     # The front edge sinks just under the skin.
-    return side + 1.2 * back + 0.12 * out + local[:, :1] * back + local[:, 1:2] * up + local[:, 2:] * out
+    return side + 1.2 * back + 0.24 * out + local[:, :1] * back + local[:, 1:2] * up + local[:, 2:] * out

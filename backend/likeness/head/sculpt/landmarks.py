@@ -32,6 +32,8 @@ VIEWS = tuple(View(yaw, pitch, (0.0, 0.0, 0.03), 0.34, 1.1) for yaw, pitch in (
 ))  # fmt: skip
 SIZE = 640
 
+Edge = tuple[tuple[int, ...], Indices]
+"""MediaPipe's numbers along an edge, and the vertices of the edge that they belong on."""
 Table = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 
@@ -72,8 +74,13 @@ def find_landmarks(head: HeadModel, sculpted: Body) -> Table:
         trust = np.clip(facing - 0.25, 0.01, None)[..., None] ** 2
         places = _symmetric((trust * hits).sum(0) / trust.sum(0))
         triangles, barycentrics = _on_surface(head, places)
-    for numbers, chain in _edges(sculpted):
-        _snap(head, places, numbers, chain, triangles, barycentrics)
+    for above, below in _edges(sculpted):
+        along = (_along(head, places, *above) + _along(head, places, *below)) / 2
+        for numbers, chain in (above, below):
+            for number, at in zip(numbers, along.tolist(), strict=True):
+                segment = min(int(at), len(chain) - 2)
+                triangles[number] = chain[[segment, segment + 1, segment + 1]]
+                barycentrics[number] = 1 - (at - segment), at - segment, 0
     return triangles.astype(np.int32), barycentrics.astype(np.float32)
 
 
@@ -111,8 +118,8 @@ def _on_surface(head: HeadModel, places: Array) -> tuple[Indices, Array]:
     return faces[chosen], barycentrics / barycentrics.sum(1, keepdims=True)
 
 
-def _edges(sculpted: Body) -> list[tuple[tuple[int, ...], Indices]]:
-    """MediaPipe's points of lids and inner lips, both sides, with the vertices of the edges that they belong on."""
+def _edges(sculpted: Body) -> list[tuple[Edge, Edge]]:
+    """Upper and lower edges of lids and inner lips, both sides."""
     lid, lip = sculpted.rows("lid"), sculpted.rows("lip")
     left = sculpted.points[:, 0] > -1e-9
     # The rear edge is where the eye is seen to begin.
@@ -121,16 +128,16 @@ def _edges(sculpted: Body) -> list[tuple[tuple[int, ...], Indices]]:
     seam = np.flatnonzero((lip == mouth.SEAM_RING) & left)
     seam = seam[np.argsort(sculpted.column[seam])]
     half = eyes.COLUMNS // 2
-    chains = (
-        (UPPER_LID, edge[: half + 1]),
-        (LOWER_LID, np.concatenate([edge[half:], edge[:1]])[::-1]),
-        (UPPER_LIP, seam[: mouth.CORNER + 1]),
-        (LOWER_LIP, seam[mouth.CORNER :][::-1]),
-    )
+    lids = (UPPER_LID, edge[: half + 1]), (LOWER_LID, np.concatenate([edge[half:], edge[:1]])[::-1])
+    lips = (UPPER_LIP, seam[: mouth.CORNER + 1]), (LOWER_LIP, seam[mouth.CORNER :][::-1])
+    pairs = [lids, lips]
     other = _other_side()
-    both = [(numbers, chain) for numbers, chain in chains]
-    both += [(tuple(other[number] for number in numbers), sculpted.twin[chain]) for numbers, chain in chains]
-    return both
+    for above, below in (lids, lips):
+        right = [
+            (tuple(other[number] for number in numbers), sculpted.twin[chain]) for numbers, chain in (above, below)
+        ]
+        pairs.append((right[0], right[1]))
+    return pairs
 
 
 def _other_side() -> dict[int, int]:
@@ -145,16 +152,13 @@ def _other_side() -> dict[int, int]:
     return {a: b for lefts, rights in zip(left, right, strict=True) for a, b in zip(lefts, rights, strict=True)}
 
 
-def _snap(
-    head: HeadModel, places: Array, numbers: tuple[int, ...], chain: Indices, triangles: Indices, barycentrics: Array
-) -> None:
-    """Put points on a chain of edges, the first and last on its ends, the others by arc length."""
-    points = head.template[chain].astype(float)
-    run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    found = places[list(numbers)]
-    detected = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(found, axis=0), axis=1))])
-    for number, at in zip(numbers, detected / detected[-1] * run[-1], strict=True):
-        segment = int(np.clip(np.searchsorted(run, at, "right") - 1, 0, len(chain) - 2))
-        share = (at - run[segment]) / (run[segment + 1] - run[segment])
-        triangles[number] = chain[[segment, segment + 1, segment + 1]]
-        barycentrics[number] = 1 - share, share, 0
+def _along(head: HeadModel, places: Array, numbers: tuple[int, ...], chain: Indices) -> Array:
+    """Where points (N,) belong on a chain, counted in its vertices: its ends are fixed, the others go by arc length.
+
+    Upper and lower points of a pair are put at the mean of their two counts: closed lids and lips bring them together.
+    """
+    run, found = (
+        np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+        for line in (head.template[chain].astype(float), places[list(numbers)])
+    )
+    return np.interp(found / found[-1] * run[-1], run, np.arange(len(chain)))

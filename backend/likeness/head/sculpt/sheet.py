@@ -60,10 +60,9 @@ def skin() -> Part:
     scattered = _scatter(fixed, (lids[0], lips[0], outline))
     points = np.concatenate([fixed, scattered])
     faces = _triangulate(points, len(lids[0]), len(lips[0]), len(fixed) - len(rim))
-    points = _relaxed(points, faces, len(fixed))
-    faces = flipped_to_delaunay(points, faces)
-    points = _relaxed(points, faces, len(fixed))
-    faces = flipped_to_delaunay(points, faces)
+    for _ in range(3):
+        points = _relaxed(points, faces, len(fixed))
+        faces = flipped_to_delaunay(points, faces)
     return _whole(points, faces, lids, lips, brow_rows)
 
 
@@ -181,12 +180,14 @@ def _triangulate(points: Array, lids: int, lips: int, rim_start: int) -> Indices
     return faces[~filled]
 
 
-def _relaxed(points: Array, faces: Indices, fixed: int, rounds: int = 12) -> Array:
+def _relaxed(points: Array, faces: Indices, fixed: int, rounds: int = 10) -> Array:
     """Points moved towards the middle of their neighbours along the skin; the first ``fixed`` stay."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     edges = np.concatenate([edges, edges[:, ::-1]])
     for _ in range(rounds):
-        pull = 1 / spacing(points)[edges[:, 1]]
+        # Long edges pull more, which evens them out.
+        length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
+        pull = length / spacing(points)[edges[:, 1]] ** 2
         total = np.bincount(edges[:, 0], pull, len(points))
         middle = np.stack(
             [np.bincount(edges[:, 0], pull * points[edges[:, 1], k], len(points)) / total for k in range(3)], 1
