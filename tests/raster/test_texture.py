@@ -106,3 +106,10 @@ def test_gradients_are_computed_only_where_they_are_wanted():
     textures.requires_grad_()
     sample_textures(textures, layer, uv.detach()).sum().backward()
     assert textures.grad is not None
+
+
+def test_layers_that_do_not_exist_are_refused():
+    textures, _, uv, _ = case()
+    for layer in (3, -1):
+        with pytest.raises(IndexError, match="3 textures"):
+            sample_textures(textures, torch.full((len(uv),), layer), uv)

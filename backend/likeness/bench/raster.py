@@ -1,8 +1,8 @@
 """Speed of the training kernels against the plain ways of doing the same, in one process on one thread.
 
-Each figure is the median of repeated runs after one that warms up (and, for Warp, compiles); ways that are compared take
-turns, so that whatever else the machine does slows all of them. They do equal work on equal data, and what they compute
-is compared before it is timed.
+Each figure is the median of repeated runs after one that warms up (and, for Warp, compiles); ways that are compared
+take turns, so that whatever else the machine does slows all of them. They do equal work on equal data, and what they
+compute is compared before it is timed.
 """
 
 from __future__ import annotations

@@ -306,7 +306,7 @@ def sample_textures(
     textures : (L, T, T, C) float32
         Texels without any gutter.
     layer : (N,) int
-        Which texture each point samples, 0..L-1; not checked.
+        Which texture each point samples, 0..L-1.
     uv : (N, 2) float32
         Texture coordinates, v downwards.
     srgb_channels : int
@@ -322,6 +322,9 @@ def sample_textures(
         raise ValueError(f"textures must be (layers, size, size, channels), not {tuple(textures.shape)}")
     if not 0 <= srgb_channels <= textures.shape[3]:
         raise ValueError(f"srgb_channels is {srgb_channels} of {textures.shape[3]} channels")
+    # On CUDA the answer would have to be waited for, so there the caller must be right.
+    if len(layer) and layer.device.type == "cpu" and not 0 <= int(layer.min()) <= int(layer.max()) < len(textures):
+        raise IndexError(f"layers run from {int(layer.min())} to {int(layer.max())} over {len(textures)} textures")
     return _SampleTextures.apply(
         textures.contiguous(), layer.int().contiguous(), uv.contiguous(), srgb_channels, quantise
     )
