@@ -1,0 +1,179 @@
+"""A film becomes a capture, whole or not at all; whatever is wrong with it is told in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from films import ffmpeg, noise_film
+from likeness.capture.model import Capture
+from likeness.capture.storage import load_capture, load_frame, load_matte
+from likeness.capture.track import track_video
+from likeness.capture.tracking_report import predicted_landmarks, tracking_report
+from likeness.errors import LikenessError
+from likeness.head.standin import standin
+
+FRAMES, SIZE = 40, 256
+
+
+@pytest.fixture(scope="session")
+def short_film(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 40 frames of a real talking head, with a blink and an open mouth, at 256 pixels."""
+    film = tmp_path_factory.mktemp("film") / "short.mp4"
+    ffmpeg("-i", shared_data / "clip_talking.mp4", "-frames:v", FRAMES, "-vf", f"scale={SIZE}:{SIZE}", "-crf", 12, film)
+    return film
+
+
+@pytest.fixture(scope="session")
+def tracked(short_film, ict_head, tmp_path_factory) -> Capture:
+    told: list[tuple[str, int, int]] = []
+    out = tmp_path_factory.mktemp("tracked") / "capture"
+    capture = track_video(
+        short_film,
+        ict_head,
+        out,
+        provenance={"licence": "CC BY 4.0"},
+        progress=lambda stage, done, total: told.append((stage, done, total)),
+    )
+    assert [stage for stage, done, total in told if done == total] == [
+        "face",
+        "landmarks",
+        "identity",
+        "frames",
+        "overlay",
+    ]
+    assert all(0 < done <= total for _, done, total in told)
+    return capture
+
+
+def nothing_left(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
+def test_a_real_film_is_tracked(tracked):
+    read = load_capture(tracked.folder)
+    assert len(read) == FRAMES and (read.width, read.height) == (SIZE, SIZE)
+    assert read.held_out == tuple(range(32, 40)) and read.frame_rate == 25
+    assert read.head.name == "ict" and read.provenance["licence"] == "CC BY 4.0"
+    assert (read.expression == tracked.expression).all() and (read.landmarks == tracked.landmarks).all()
+    assert (read.root_rotation == 0).all()
+    assert (read.expression >= 0).all() and (read.expression <= 1).all()
+
+
+def test_the_rig_follows_the_film(tracked):
+    report = tracking_report(tracked, predicted_landmarks(tracked))
+    # The project's mark for whole clips, in pixels of a picture 512 wide.
+    assert report.track_px < 1.6
+    assert report.lid_gap_correlation > 0.95 and report.lip_gap_correlation > 0.95
+    assert report.iris_px < 1.0
+    stored = json.loads((tracked.folder / "tracking" / "report.json").read_text())
+    assert stored["track_px"] == pytest.approx(report.track_px, abs=1e-6)
+    assert f"{report.track_px:.2f} px" in tracked.provenance["tracking"]
+
+
+def test_the_report_measures_what_it_says(tracked):
+    """Every landmark moved three pixels off raises distances by the triangle's rule, and gaps not at all."""
+    predicted = predicted_landmarks(tracked)
+    exact = tracking_report(tracked, tracked.landmarks.astype(np.float64))
+    assert exact.track_px == 0 and exact.lid_gap_correlation == pytest.approx(1)
+    moved = tracking_report(tracked, tracked.landmarks + np.array([3.0, 0.0]))
+    assert moved.track_px == pytest.approx(3.0 * 512 / SIZE, rel=1e-5) and moved.lip_gap_px < 1e-4
+    held_out = np.linalg.norm(predicted[32:, :468] - tracked.landmarks[32:, :468], axis=-1).mean() * 512 / SIZE
+    assert tracking_report(tracked, predicted).held_out_px == pytest.approx(held_out, rel=1e-5)
+
+
+def test_mattes_hold_the_face_and_leave_the_background(tracked):
+    for index in (0, 20, 39):
+        matte = load_matte(tracked, index)
+        columns, rows = tracked.landmarks[index, :468].astype(int).T
+        assert matte[rows, columns].mean() > 250
+        assert matte[:20, :20].mean() < 5
+        assert 0.3 < (matte > 127).mean() < 0.8
+        assert load_frame(tracked, index).shape == (SIZE, SIZE, 3)
+
+
+def test_the_overlay_shows_every_frame(tracked):
+    reader = cv2.VideoCapture(str(tracked.folder / "tracking" / "overlay.mp4"))
+    assert reader.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
+    picture = reader.read()[1]
+    reader.release()
+    assert picture.shape == (512, 1024, 3)
+    # The mesh is green on the right and absent on the left.
+    green = picture[..., 1].astype(int) - picture[..., 2]
+    assert (green[:, 512:] > 30).mean() > 0.05 > (green[:, :512] > 30).mean()
+    assert cv2.imread(str(tracked.folder / "tracking" / "residuals.png")).shape[0] > 400
+
+
+def test_native_libraries_stay_silent(short_film, tmp_path, capfd):
+    track_video(short_film, standin(), tmp_path / "capture", size=128)
+    assert capfd.readouterr() == ("", "")
+    assert load_capture(tmp_path / "capture").head.name == "standin"
+
+
+@pytest.mark.parametrize("stage", ["face", "landmarks", "identity", "frames", "overlay"])
+def test_an_interrupt_leaves_nothing(short_film, tmp_path, stage):
+    def interrupt(name: str, done: int, total: int) -> None:
+        if name == stage:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        track_video(short_film, standin(), tmp_path / "capture", size=128, progress=interrupt)
+    assert nothing_left(tmp_path)
+
+
+def test_two_faces_are_refused(short_film, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    ffmpeg("-i", short_film, "-i", short_film, "-filter_complex", "hstack", tmp_path / "two.mp4")
+    with pytest.raises(LikenessError, match=r"Two faces are seen at frame \d+; crop the video"):
+        track_video(tmp_path / "two.mp4", standin(), out / "capture")
+    assert nothing_left(out)
+
+
+def test_a_film_that_mostly_shows_no_face_is_refused(short_film, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    black = f"color=black:size={SIZE}x{SIZE}:rate=25:duration=1"
+    ffmpeg("-i", short_film, "-f", "lavfi", "-i", black, "-filter_complex", "concat", tmp_path / "half.mp4")
+    with pytest.raises(LikenessError, match=r"shows a face in 40 of its 65 frames only"):
+        track_video(tmp_path / "half.mp4", standin(), out / "capture", size=128)
+    assert nothing_left(out)
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"), [(5, "has 5 frames; at least 30 frames and 1 s are needed"), (35, "No face is seen")]
+)
+def test_useless_films_are_refused(tmp_path, frames, told):
+    out = tmp_path / "out"
+    out.mkdir()
+    film = noise_film(tmp_path / "film.mp4", frames)
+    with pytest.raises(LikenessError, match=told):
+        track_video(film, standin(), out / "capture")
+    assert nothing_left(out)
+
+
+def test_places_that_cannot_be_written_are_told(tmp_path):
+    film = noise_film(tmp_path / "film.mp4", 31)
+    with pytest.raises(LikenessError, match=r"Cannot write .*film\.mp4/capture"):
+        track_video(film, standin(), film / "capture")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "diary.txt").write_text("mine")
+    with pytest.raises(LikenessError, match="taken is already there"):
+        track_video(film, standin(), tmp_path / "taken")
+    assert (tmp_path / "taken" / "diary.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"size": 10}, "picture size of 10"),
+        ({"held_out_fraction": 0.9}, "held-out part of 0.9"),
+        ({"focal": -1.0}, "focal length of -1.0"),
+    ],
+)
+def test_impossible_options_are_told(tmp_path, options, told):
+    with pytest.raises(LikenessError, match=told):
+        track_video(tmp_path / "film.mp4", standin(), tmp_path / "capture", **options)

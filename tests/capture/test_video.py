@@ -1,0 +1,76 @@
+"""A film is read whole and upright or refused, and the square that holds the head is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from films import ffmpeg, noise_film, write_film
+from likeness.capture.video import HEAD_OVER_FACE, Crop, head_crop, open_video
+from likeness.errors import LikenessError
+
+
+def test_frames_come_in_order_in_rgb_with_their_rate(tmp_path):
+    levels = [np.full((32, 48, 3), (200, 10 * index, 30), np.uint8) for index in range(12)]
+    video = open_video(write_film(tmp_path / "film.mp4", levels, frame_rate=30))
+    frames = list(video.frames())
+    assert (video.frame_rate, video.promised, len(frames)) == (30, 12, 12)
+    for frame, level in zip(frames, levels, strict=True):
+        # Video keeps 219 steps of brightness and rounds colours; the encoder adds a little.
+        assert np.abs(frame.mean((0, 1)) - level[0, 0]).max() < 6
+
+
+def test_a_film_that_lies_on_its_side_is_turned_upright(tmp_path):
+    upright = np.zeros((64, 32, 3), np.uint8)
+    upright[:32, :, 0] = 255  # red above
+    lying = [np.rot90(upright)] * 5
+    write_film(tmp_path / "lying.mp4", lying)
+    ffmpeg("-display_rotation", "-90", "-i", tmp_path / "lying.mp4", "-c", "copy", tmp_path / "told.mp4")
+    frame = next(open_video(tmp_path / "told.mp4").frames())
+    assert frame.shape == (64, 32, 3)
+    assert frame[10, 16, 0] > 200 and frame[54, 16, 0] < 50
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no film", b"\0" * 100_000])
+def test_other_files_are_refused(tmp_path, capfd, content):
+    (tmp_path / "film.mp4").write_bytes(content)
+    with pytest.raises(LikenessError, match=r"film\.mp4 is not a video that can be read"):
+        open_video(tmp_path / "film.mp4")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_film_and_a_folder_are_refused(tmp_path):
+    for path in (tmp_path / "nothing.mp4", tmp_path):
+        with pytest.raises(LikenessError, match="There is no video at"):
+            open_video(path)
+
+
+def test_a_film_that_is_cut_off_is_refused(tmp_path, capfd):
+    whole = noise_film(tmp_path / "whole.mp4", 40).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LikenessError, match=r"cut\.mp4 is cut off: \d+ of its 40 frames"):
+        list(open_video(tmp_path / "cut.mp4").frames())
+    assert capfd.readouterr().err == ""
+
+
+def test_a_film_without_pictures_is_refused(tmp_path):
+    ffmpeg("-f", "lavfi", "-i", "sine=d=1", tmp_path / "sound.mp4")
+    with pytest.raises(LikenessError, match=r"sound\.mp4"):
+        list(open_video(tmp_path / "sound.mp4").frames())
+
+
+def test_the_crop_holds_the_head_in_all_frames():
+    boxes = np.array([[600, 300, 700, 420], [640, 310, 740, 430]], np.float32)
+    crop = head_crop(boxes, 1920, 1080, 512)
+    for left, top, right, bottom in boxes:
+        margin = (HEAD_OVER_FACE - 1) / 2 * (bottom - top) - 1
+        assert crop.left <= left - margin and crop.left + crop.side >= right + margin
+        assert crop.top <= top - margin and crop.top + crop.side >= bottom + margin
+    assert crop.side < 400 and crop.size == crop.side  # a small part is not enlarged
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_the_crop_stays_inside_the_picture(size):
+    boxes = np.array([[10, 5, 300, 400]], np.float32)
+    crop = head_crop(boxes, 720, 640, size)
+    assert crop == Crop(left=0, top=0, side=640, size=size)
+    assert crop.of(np.zeros((640, 720, 3), np.uint8)).shape == (size, size, 3)
