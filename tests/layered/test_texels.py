@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from likeness.layered.proxies import TextureLayout
-from likeness.layered.texels import TexelTable
+from likeness.layered.texels import HASTE, TexelTable
 from likeness.raster.texture import sample_textures
 
 LAYOUT = TextureLayout(basis_count=3, alpha_count=1, feature_size=4)
@@ -76,7 +76,9 @@ def test_rounding_does_not_stop_learning(textures):
     for _ in range(100):
         table.sample(point, layer)[:, LAYOUT.alpha].sum().backward()
         table.step(1e-3)
-    assert table.sample(point, layer)[0, LAYOUT.alpha].item() == pytest.approx(0.4, abs=0.01)
+    # With a constant gradient each of Adam's steps is as long as its rate.
+    way = 1e-3 * sum(1 + HASTE / visit for visit in range(1, 101))
+    assert table.sample(point, layer)[0, LAYOUT.alpha].item() == pytest.approx(0.5 - way, abs=0.5 / 255 + 1e-4)
 
 
 def test_agreement_draws_bases_together_and_leaves_the_rest(textures):
@@ -85,8 +87,9 @@ def test_agreement_draws_bases_together_and_leaves_the_rest(textures):
     table.sample(point, layer).mul(0).sum().backward()
     row = int(table._touched[0][0])
     before = table.values[row].clone()
-    table.step(0.1, agreement=1.0)
+    table.step(0.05, agreement=1.0)
+    share = 0.05 * (1 + HASTE)
     after = table.values[row]
     bases = before[LAYOUT.colour].view(3, 3)
-    torch.testing.assert_close(after[LAYOUT.colour].view(3, 3), bases + 0.1 * (bases.mean(0) - bases))
+    torch.testing.assert_close(after[LAYOUT.colour].view(3, 3), bases + share * (bases.mean(0) - bases))
     torch.testing.assert_close(after[LAYOUT.colour.stop :], before[LAYOUT.colour.stop :])

@@ -25,6 +25,9 @@ from .proxies import TextureLayout
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.99
 """Adam's decays; the second is short, for a texel is seen in few steps."""
 
+HASTE = 8.0
+"""A texel's n-th step is 1 + HASTE / n times as long: what few frames show must be learnt in few steps."""
+
 
 @wp.struct
 class Taps:
@@ -185,6 +188,7 @@ def _adam(
     touched: wp.array(dtype=wp.int32),
     channels: int,
     rate: float,
+    haste: float,
     first_decay: float,
     second_decay: float,
     basis_count: int,
@@ -206,7 +210,7 @@ def _adam(
     _adam_row(
         row,
         channels,
-        rate,
+        rate * (1.0 + haste / float(visit)),
         first_decay,
         second_decay,
         first_correction,
@@ -286,12 +290,12 @@ class TexelTable:
         return _Sample.apply(self._handle, uv.contiguous(), layers.int().contiguous(), self)
 
     def step(self, rate: float, agreement: float = 0.0) -> None:
-        """One step of Adam on the texels touched since the last one.
+        """One step of Adam on the texels touched since the last one, with longer steps for texels rarely touched.
 
         Parameters
         ----------
         rate : float
-            Step size.
+            Step size of a texel that was often touched.
         agreement : float
             Share of ``rate`` by which each basis moves towards the mean of all bases.
         """
@@ -302,6 +306,7 @@ class TexelTable:
             warp_view(self._touched[place], wp.int32),
             self.layout.channels,
             rate,
+            HASTE,
             FIRST_DECAY,
             SECOND_DECAY,
             self.layout.basis_count,

@@ -1,0 +1,96 @@
+"""Fine-tuning learns a look that it can check: that of the tiny avatar."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from likeness.layered.compositing import composite, linear_to_srgb, over
+from likeness.layered.corrections import CorrectionOptimiser
+from likeness.layered.decoder import AppearanceDecoder
+from likeness.layered.deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
+from likeness.layered.finetune import FineTuned, finetune, target
+from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
+from likeness.layered.texels import TexelTable
+from likeness.raster.warp_rasteriser import WarpRasteriser
+from tiny_training import PRESET, blank_proxies, training_frames
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return training_frames()
+
+
+@pytest.fixture(scope="module")
+def learnt(frames) -> FineTuned:
+    return finetune(blank_proxies(), frames, PRESET, WarpRasteriser(), seconds=60)
+
+
+@torch.no_grad()
+def psnr(frames, index: int, table: TexelTable, decoder: AppearanceDecoder) -> float:
+    """Of a frame, rendered with its tracked pose, over white, sRGB values, dB."""
+    proxies, pose = blank_proxies(), TorchPose.of_frame(frames, index)
+    vertices = camera_vertices(posed_vertices(proxies, pose), frames.cameras[index])
+    triangles = visible_triangles(proxies, vertices, frames.cameras[index], WarpRasteriser())
+    directions = ray_directions(frames.cameras[index])
+    hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), triangles, directions)
+    picture = composite(*shade(hits, table.sample, proxies.layout, decoder(pose.conditions)))
+    white = torch.ones(3)
+    truth, _ = target(frames, index, torch.arange(len(picture)), white)
+    error = (linear_to_srgb(over(picture, white)) - linear_to_srgb(truth)).square().mean()
+    return float(-10 * torch.log10(error))
+
+
+def test_the_loss_falls(learnt):
+    assert len(learnt.losses) == PRESET.fine_tuning.steps
+    assert np.mean(learnt.losses[-20:]) < 0.5 * np.mean(learnt.losses[:5])
+
+
+def test_frames_that_were_held_out_look_right_too(frames, learnt):
+    proxies = blank_proxies()
+    before = TexelTable(proxies.textures, proxies.layout)
+    for index in frames.held_out:
+        assert psnr(frames, index, learnt.table, learnt.decoder) > psnr(frames, index, before, learnt.decoder) + 6
+
+
+def test_nothing_is_fitted_to_frames_that_were_held_out(frames, learnt):
+    for parameter in learnt.corrections.parameters():
+        assert (parameter[list(frames.held_out)] == 0).all()
+        assert (parameter[list(frames.training)] != 0).any()
+
+
+def test_held_out_pictures_make_no_difference(frames, learnt):
+    pictures = frames.pictures.clone()
+    pictures[list(frames.held_out)] = 0
+    blind = finetune(blank_proxies(), replace(frames, pictures=pictures), PRESET, WarpRasteriser(), seconds=60)
+    assert torch.equal(blind.table.codes, learnt.table.codes)
+
+
+def test_the_time_budget_is_kept(frames):
+    numbers = replace(PRESET.fine_tuning, steps=10**6)
+    start = time.monotonic()
+    result = finetune(blank_proxies(), frames, replace(PRESET, fine_tuning=numbers), WarpRasteriser(), seconds=1.0)
+    # One step and what comes before the first take well under a second each, on a busy machine too.
+    assert time.monotonic() - start < 3.0
+    assert len(result.losses) > 3
+
+
+def test_no_time_gives_what_there_was(frames):
+    proxies = blank_proxies()
+    result = finetune(proxies, frames, PRESET, WarpRasteriser(), seconds=0.0)
+    assert result.losses == []
+    torch.testing.assert_close(result.table.textures, proxies.textures, rtol=0, atol=0.5 / 255 + 1e-6)
+
+
+def test_corrections_move_against_the_gradient_of_their_frame_only():
+    corrections = PoseCorrections(3, 2)
+    optimiser = CorrectionOptimiser(corrections, PRESET.fine_tuning)
+    corrections.root_rotation[1].sum().backward()
+    optimiser.step(1, decay=0.5)
+    rate = PRESET.fine_tuning.rotation_rate
+    torch.testing.assert_close(corrections.root_rotation.detach()[1], torch.full((3,), -0.5 * rate))
+    assert (corrections.root_rotation[[0, 2]] == 0).all()
+    assert (corrections.expression == 0).all()

@@ -1,0 +1,152 @@
+"""Texels that no frame has seen, and the way from what was learnt to a file and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from avatars import EXPRESSIONS
+from likeness.asset import read_layered_avatar, write_layered_avatar
+from likeness.head.model import HeadModel
+from likeness.layered.compositing import composite
+from likeness.layered.decoder import AppearanceDecoder
+from likeness.layered.deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
+from likeness.layered.export import export_avatar
+from likeness.layered.inpainting import inpainted, seen_weights
+from likeness.layered.playback import Player
+from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
+from likeness.layered.texel_surface import texel_surface
+from likeness.layered.texels import TexelTable
+from likeness.raster.warp_rasteriser import WarpRasteriser
+from likeness.runtime.decode import decode_png
+from tiny_training import blank_proxies, poses, training_frames
+
+
+@pytest.fixture(scope="module")
+def proxies():
+    plain = blank_proxies()
+    # Layer 0 is an inner, opaque one; the others are shells.
+    return replace(plain, levels=torch.tensor([-0.004, 0.002, 0.008]))
+
+
+@pytest.fixture(scope="module")
+def surface(proxies):
+    return texel_surface(proxies, WarpRasteriser())
+
+
+@pytest.fixture(scope="module")
+def decoder(proxies) -> AppearanceDecoder:
+    torch.manual_seed(2)
+    return AppearanceDecoder(9 + len(EXPRESSIONS), proxies.feature_size, proxies.basis_count)
+
+
+def test_texels_lie_on_the_surface(proxies, surface):
+    # The tiny head's tile is one chart that fills it, but for the gutter and the halved quads at the poles.
+    assert surface.covered.float().mean() > 0.6
+    points = surface.positions[surface.covered]
+    radii = points.norm(dim=1)
+    assert radii.min() > 0.9 * proxies.positions.norm(dim=1).min()
+    assert radii.max() < 1.001 * proxies.positions.norm(dim=1).max()
+    # The head is nearly convex about its middle, so normals point away from it.
+    outward = (surface.normals[surface.covered] * points).sum(1) / radii
+    assert (outward > 0.5).float().mean() > 0.98
+
+
+def test_frames_see_the_front_and_not_the_back(proxies, surface, decoder):
+    frames = training_frames(4)
+    table = TexelTable(proxies.textures, proxies.layout)
+    corrections = PoseCorrections(len(frames), len(EXPRESSIONS))
+    seen = seen_weights(proxies, table, decoder, frames, corrections, WarpRasteriser(), count=4)
+    outermost, normals = surface.covered[-1], surface.normals[-1]
+    assert seen[-1][outermost & (normals[..., 2] < -0.6)].max() == 0
+    assert (seen[-1][outermost & (normals[..., 2] > 0.6)] > 0).all()
+    # All layers together see every pixel of the head once, less what outer layers hold back.
+    assert seen[-1].sum() == pytest.approx(float((frames.mattes[:1] > 0).sum()), rel=0.2)
+    assert seen[0].sum() < seen[-1].sum()
+
+
+def test_unseen_shells_vanish_and_unseen_cores_continue(proxies, surface):
+    layout, threshold = proxies.layout, 0.1
+    textures = torch.rand_like(proxies.textures)
+    textures[..., layout.alpha] = 0.9
+    textures[0, ..., :3] = 0.25
+    front = surface.positions[..., 2] > 0.02
+    seen = front.float()
+    textures[0][~front[0]] = 0.77
+    textures[0][front[0]] = 0.25
+    filled = inpainted(textures, proxies, surface, seen, threshold)
+    for layer in range(proxies.layer_count):
+        known, unknown = surface.covered[layer] & front[layer], surface.covered[layer] & ~front[layer]
+        torch.testing.assert_close(filled[layer][known], textures[layer][known])
+        if layer:
+            assert filled[layer][unknown][:, layout.alpha].max() == 0
+    unknown = surface.covered[0] & ~front[0]
+    torch.testing.assert_close(filled[0][unknown], torch.full_like(filled[0][unknown], 0.25))
+
+
+def test_charts_grow_into_the_space_between_them(proxies, surface):
+    textures = torch.zeros_like(proxies.textures)
+    textures[surface.covered] = 1.0
+    filled = inpainted(textures, proxies, surface, torch.ones(surface.covered.shape), 0.1)
+    assert filled.min() == 1.0
+
+
+def test_a_file_renders_as_what_was_learnt(proxies, surface, decoder, tmp_path):
+    torch.manual_seed(1)
+    textures = torch.rand_like(proxies.textures)
+    head = _head()
+    avatar = export_avatar(proxies, textures, decoder, surface, head, gutter=3, report={"training": {"seed": 0}})
+    path = tmp_path / "avatar.glb"
+    write_layered_avatar(avatar, path)
+    player = Player(read_layered_avatar(path))
+    table = TexelTable(textures, proxies.layout)
+    for pose in poses(3, seed=9):
+        camera = training_frames(1, held_out=0).cameras[0]
+        theirs = player.render(pose, camera).reshape(-1, 4)
+        with torch.no_grad():
+            posed = TorchPose.of(pose)
+            vertices = camera_vertices(posed_vertices(proxies, posed), camera)
+            triangles = visible_triangles(proxies, vertices, camera, WarpRasteriser())
+            hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), triangles, ray_directions(camera))
+            ours = composite(*shade(hits, table.sample, proxies.layout, decoder(posed.conditions))).numpy()
+        difference = np.abs(ours - theirs).max(-1)
+        # Files may store displacements with fewer bits, so a few pixels at edges may see another triangle.
+        assert np.median(difference) < 1e-3
+        assert (difference > 0.02).mean() < 0.01
+
+
+def test_gutters_repeat_the_tiles_edge(proxies, surface, decoder):
+    gutter, size = 3, proxies.tile_size
+    avatar = export_avatar(
+        proxies, torch.rand_like(proxies.textures), decoder, surface, _head(), gutter=gutter, report={}
+    )
+    for layer in avatar.layers:
+        tile = decode_png(layer.bases)[: size + 2 * gutter, : size + 2 * gutter]
+        inside = tile[gutter:-gutter, gutter:-gutter]
+        np.testing.assert_array_equal(tile, np.pad(inside, ((gutter, gutter), (gutter, gutter), (0, 0)), mode="edge"))
+        assert decode_png(layer.preview).shape == (size, size, 4)
+
+
+def _head() -> HeadModel:
+    """Only the names and ranges of a head are exported."""
+    nothing = np.zeros((0, 3), np.float32)
+    return HeadModel(
+        name="standin",
+        template=nothing,
+        identity_basis=np.zeros((0, 0, 3), np.float32),
+        expression_names=EXPRESSIONS,
+        expression_basis=np.zeros((len(EXPRESSIONS), 0, 3), np.float32),
+        expression_range=np.array([[0, 1]] * len(EXPRESSIONS), np.float32),
+        pose_correctives=np.zeros((36, 0, 3), np.float32),
+        joint_regressor=np.zeros((5, 0), np.float32),
+        skin_weights=np.zeros((0, 5), np.float32),
+        faces=nothing.astype(np.int32),
+        uv=np.zeros((0, 2), np.float32),
+        faces_uv=nothing.astype(np.int32),
+        regions={},
+        landmark_triangles=np.zeros((468, 3), np.int32),
+        landmark_barycentrics=np.zeros((468, 3), np.float32),
+        iris_distance=0.01,
+    )
