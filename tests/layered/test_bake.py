@@ -5,11 +5,13 @@ import pytest
 import torch
 from balls import HAIR_RADIUS, ball_capture
 from likeness.layered.bake import bake, fill_textures
+from likeness.layered.baked_texels import baked_texels, dilated
 from likeness.layered.compositing import linear_to_srgb
 from likeness.layered.geometry_preset import GeometryPreset, StageOnePreset
 from likeness.layered.hulls import hull_proxies
 from likeness.layered.presets import PREVIEW
 from likeness.layered.stage_one import load_stage_one, save_stage_one, train_stage_one
+from likeness.raster.warp_rasteriser import WarpRasteriser
 from likeness.rig import AVATAR_JOINTS
 
 GEOMETRY = GeometryPreset(
@@ -17,6 +19,7 @@ GEOMETRY = GeometryPreset(
     shell_levels=(0.002, 0.008),
     initial_alpha=(0.98, 0.95, 0.1, 0.05),
     cell=0.006,
+    extraction_cell=0.006,
     core_faces=800,
     head_faces=400,
     shell_faces=1200,
@@ -75,8 +78,6 @@ def test_a_known_colour_field_is_baked_within_one_code(proxies):
 
     baked = replace(proxies, textures=torch.zeros_like(proxies.textures))
     fill_textures(baked, look)
-    from likeness.layered.baked_texels import baked_texels
-    from likeness.raster.warp_rasteriser import WarpRasteriser
 
     texels = baked_texels(baked, WarpRasteriser())
     expected = linear_to_srgb(look(texels)[:, :3])
@@ -88,8 +89,7 @@ def test_a_known_colour_field_is_baked_within_one_code(proxies):
     assert error.max() < 2 * texel * 1.5
 
 
-def test_texels_off_the_surface_continue_the_nearest(proxies):
-    from likeness.layered.baked_texels import dilated
+def test_texels_off_the_surface_continue_the_nearest():
 
     textures = torch.zeros(1, 4, 4, 1)
     covered = torch.zeros(1, 4, 4, dtype=torch.bool)

@@ -26,10 +26,8 @@ def test_expressions_fade_with_distance(head, deformer):
     distance = 0.04
     vertex = int(np.argmax(head.points[:, 1]))
     point = head.points[vertex] * (1 + distance / RADIUS)
-    near, far = (
-        head.attributes.expression_basis[vertex, :, 1],
-        deformer.attributes(point[None]).expression_basis[0, :, 1],
-    )
+    near = head.attributes.expression_basis[vertex, :, 1]
+    far = deformer.attributes(point[None]).expression_basis[0, :, 1]
     expected = near * np.exp(-(distance - FADE_START) / FADE_LENGTH)
     # Neighbours of the vertex take part; on this ball their displacements differ by a few per cent.
     np.testing.assert_allclose(far, expected, atol=0.05 * np.linalg.norm(near))

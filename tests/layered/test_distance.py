@@ -30,7 +30,7 @@ def test_grids_interpolate_linear_functions_exactly():
 
 
 def test_head_distance_is_the_distance_to_the_head(scene):
-    _, _, head, _, grid = scene
+    *_, grid = scene
     closed = canonical_head(ball_head(), ())
     # The canonical mouth opens the ball's lower half; the upper half stays a ball.
     values = head_distance(closed, grid).values
@@ -52,9 +52,7 @@ def test_hull_contains_what_was_filmed_and_little_more(scene):
     pixel = 0.6 / frames.cameras[0].fx
     assert (hull[radius < HAIR_RADIUS - pixel] < 0).all()
     # To the sides the cameras see the outline squarely.
-    beside = (
-        (np.abs(points[..., 2]) < 0.02) & (np.abs(points[..., 0]) < 0.02) & (points[..., 1] > HAIR_RADIUS + 2 * CELL)
-    )
+    beside = (np.abs(points[..., [0, 2]]) < 0.02).all(-1) & (points[..., 1] > HAIR_RADIUS + 2 * CELL)
     assert (hull[beside] > 0).all()
 
 

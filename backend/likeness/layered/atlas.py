@@ -18,6 +18,9 @@ Indices = npt.NDArray[np.int32]
 GUTTER = 2
 """Texels between charts, at least: bilinear lookups at a chart's edge reach half a texel beyond it on either side."""
 
+SMALLEST_TILE = 16
+"""Texels; xatlas does not end when charts are to be packed into next to nothing."""
+
 _ATTEMPTS = 8
 
 
@@ -56,7 +59,7 @@ def cut_charts(mesh: Mesh) -> Atlas:
     # xatlas takes small triangles for degenerate; it was made for scenes in larger units than metres.
     charts.add_mesh(np.ascontiguousarray(mesh.positions * 1000, np.float32), mesh.faces.astype(np.uint32))
     options = xatlas.ChartOptions()
-    options.max_iterations = 4
+    options.max_iterations = 2
     options.normal_deviation_weight = 0.5
     options.max_cost = 20.0
     charts.generate(options, _packing())
@@ -85,8 +88,10 @@ def pack_charts(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating], ti
     Raises
     ------
     ValueError
-        If the charts do not fit into the tile at any scale.
+        If the tile is too small, or the charts do not fit into it at any scale that was tried.
     """
+    if tile_size < SMALLEST_TILE:
+        raise ValueError(f"a tile measures at least {SMALLEST_TILE} texels, not {tile_size}")
     uv = _scaled(mesh, charts, density)
     inside = tile_size - GUTTER
     # xatlas takes a scale and answers with a size, which gutters keep from being proportional: search the largest that
@@ -94,20 +99,34 @@ def pack_charts(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating], ti
     area = Atlas(uv, charts.faces_uv).face_areas().sum()
     scale, fits, fails, best = inside * np.sqrt(0.5 / area), 0.0, 0.0, None
     for _ in range(_ATTEMPTS):
-        packed = xatlas.Atlas()
-        packed.add_uv_mesh(np.ascontiguousarray(uv * scale, np.float32), charts.faces_uv.astype(np.uint32))
-        packed.generate(xatlas.ChartOptions(), _packing(texels_per_unit=1.0))
-        size = max(packed.width, packed.height)
-        if packed.atlas_count == 1 and size <= inside:
+        packed, size = _packed(uv * scale, charts.faces_uv)
+        if size <= inside:
             fits, best = scale, packed
         else:
             fails = scale
         scale = 0.5 * (fits + fails) if fits and fails else scale * inside / size * (1.02 if fits else 0.95)
     if best is None:
         raise ValueError(f"{charts.chart_of_faces().max() + 1} charts do not fit into a tile of {tile_size} texels")
-    _, faces_uv, packed_uv = best[0]
-    texels = packed_uv * [best.width, best.height] + GUTTER / 2
-    return Atlas((texels / tile_size).astype(np.float32), faces_uv.astype(np.int32))
+    return Atlas(((best.uv + GUTTER / 2) / tile_size).astype(np.float32), best.faces_uv)
+
+
+def _packed(uv: Array, faces_uv: Indices) -> tuple[Atlas, float]:
+    """Charts after packing, in texels, and the side of the square that holds them."""
+    packed = xatlas.Atlas()
+    # As a flat mesh: given as texture coordinates, xatlas would scale every chart as it likes.
+    flat = np.concatenate([uv, np.zeros_like(uv[:, :1])], 1)
+    packed.add_mesh(np.ascontiguousarray(flat, np.float32), faces_uv.astype(np.uint32))
+    packed.generate(xatlas.ChartOptions(), _packing(texels_per_unit=1.0))
+    _, faces, places = packed[0]
+    faces = faces.astype(np.int32)
+    size = float(max(packed.width, packed.height)) if packed.atlas_count == 1 else np.inf
+    places = (places * [packed.width, packed.height]).astype(np.float32)
+    # Triangles without area get no place of their own; their corners take those of neighbours that have one.
+    solid = Atlas(places, faces).face_areas() > 0
+    replaced = np.zeros(len(uv), np.int32)
+    replaced[faces_uv[solid]] = faces[solid]
+    faces[~solid] = replaced[faces_uv[~solid]]
+    return Atlas(places, faces), size
 
 
 def _scaled(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating]) -> Array:

@@ -10,7 +10,6 @@ from ..capture.model import Capture
 from ..raster.warp_rasteriser import WarpRasteriser
 from .baked_texels import BakedTexels, baked_texels, dilated
 from .compositing import linear_to_srgb, srgb_to_linear
-from .extraction import extract_level
 from .field import project_to_level
 from .frames import TrainingFrames
 from .hulls import shaped_layers
@@ -30,9 +29,8 @@ def bake(learned: StageOne, frames: TrainingFrames, capture: Capture, preset: Pr
     field. Texels off the surface continue the nearest one on it.
     """
     field, manifold = learned.field, learned.manifold
-    values = manifold.volume(field.grid)
-    meshes = {level: extract_level(values, field.grid, level) for level in preset.geometry.levels if level}
-    layers = shaped_layers(field.head, field.deformer, meshes, preset)
+    grid = field.grid.with_cell(preset.geometry.extraction_cell)
+    layers = shaped_layers(field.head, field.deformer, manifold.volume(grid), grid, preset)
     proxies = layers.proxies.torch()
     canonical, layout = torch.as_tensor(layers.canonical), proxies.layout
 

@@ -21,6 +21,7 @@ Array = npt.NDArray[np.float32]
 NEIGHBOURS = 8
 FADE_START, FADE_LENGTH = 0.01, 0.015
 NARROW_BLUR, WIDE_BLUR = 0.012, 0.03
+NARROW_START, WIDE_START = 0.01, 0.025
 MAXIMAL_INFLUENCES = 4
 
 
@@ -100,8 +101,8 @@ class Deformer:
 
     def _softened(self, points: Array, weights: Array, distance: Array) -> Array:
         narrow, wide = (self._grid.sample(volume, points) for volume in self._blurred)
-        first = np.clip((distance - 0.003) / 0.012, 0, 1)[:, None]
-        second = np.clip((distance - 0.015) / 0.02, 0, 1)[:, None]
+        first = np.clip((distance - NARROW_START) / (WIDE_START - NARROW_START), 0, 1)[:, None]
+        second = np.clip((distance - WIDE_START) / (WIDE_START - NARROW_START), 0, 1)[:, None]
         return weights * (1 - first) + first * (narrow * (1 - second) + wide * second)
 
 

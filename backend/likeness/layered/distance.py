@@ -29,13 +29,19 @@ _COARSE = 4
 _BAND = 1.0
 _BROW_LANDMARKS = [105, 334]
 
-FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS, HAIR_THICKNESS = 0.0025, 0.012, 0.008, 0.045
+FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS, HAIR_THICKNESS = 0.0025, 0.025, 0.008, 0.045
 """How far outside the head model the surface may lie, by region, metres."""
+
+FOREHEAD_HEIGHT = 0.035
+"""Height above the brows at which the forehead's thickness is reached, metres."""
 
 TORSO_HALF_DEPTH = 0.085
 
 AGREEMENT = 0.7
 """Share of the pictures in whose outline a point of the hull must lie."""
+
+SWING = 0.008
+"""How far outside any one outline it may lie, metres: hair swings."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +141,10 @@ def matte_hull(
 ) -> Array:
     """Signed distance to the common inside of matte outlines, unposed into canonical space.
 
-    At each node, a high quantile of the 2-D signed distances of its projections, in metres at its depth. The largest
-    would cut off hair that swings, for it leaves what all pictures agree on; a layer's opacity can take away later what
-    is too much, but cannot add what is missing. A picture says nothing about nodes outside it; for nodes that no
-    picture shows, outlines are taken to go on beyond the edge.
+    At each node, a high quantile of the 2-D signed distances of its projections, in metres at its depth, but not less
+    than the largest minus :data:`SWING`. The largest itself would cut off hair that swings, for it leaves what all
+    pictures agree on; a layer's opacity can take away later what is too much, but cannot add what is missing. A picture
+    says nothing about nodes outside it; for nodes that no picture shows, outlines are taken to go on beyond the edge.
 
     Parameters
     ----------
@@ -183,7 +189,8 @@ def matte_hull(
     # Unknown distances sort to the front, so the quantile of the known ones is counted from the end.
     known.sort(0)
     from_end = np.floor((1 - AGREEMENT) * np.isfinite(known).sum(0)).astype(np.intp)
-    hull = known[len(chosen) - 1 - np.minimum(from_end, len(chosen) - 1), np.arange(len(nodes))]
+    agreed = known[len(chosen) - 1 - np.minimum(from_end, len(chosen) - 1), np.arange(len(nodes))]
+    hull = np.maximum(agreed, known[-1] - SWING)
     return np.where(np.isfinite(hull), hull, continued).reshape(grid.shape).astype(np.float32)
 
 
@@ -218,7 +225,8 @@ def _thickness(head: CanonicalHead) -> Array:
     throat = regions["neck"] & (np.abs(centres[:, 0]) < 0.045) & (centres[:, 2] > head.joints[JOINTS.index("neck"), 2])
     values[throat] = THROAT_THICKNESS
     front = regions["face"] | regions["mouth"] | regions["teeth"] | regions["eyes"]
-    values[front] = np.where(centres[front, 1] > brow, FOREHEAD_THICKNESS, FACE_THICKNESS)
+    rise = np.clip((centres[front, 1] - brow) / FOREHEAD_HEIGHT, 0, 1)
+    values[front] = FACE_THICKNESS + rise * (FOREHEAD_THICKNESS - FACE_THICKNESS)
     return values
 
 

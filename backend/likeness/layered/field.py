@@ -152,8 +152,9 @@ def _taps(points: torch.Tensor, grid: Grid) -> tuple[torch.Tensor, torch.Tensor,
     """The eight nodes (N, 8) around points, their trilinear weights (N, 8), and those weights' slopes (N, 8, 3)."""
     limit = torch.tensor(grid.shape, device=points.device) - 1
     place = (points - torch.as_tensor(grid.low, device=points.device)) / grid.cell
-    place = torch.minimum(place.clamp(min=0), limit - 1e-3)
-    cell = place.long()
+    place = torch.minimum(place.clamp(min=0), limit)
+    # A point on the last node belongs to the last cell.
+    cell = torch.minimum(place.long(), limit - 1)
     upper = place - cell
     # One axis after another: [weight of the lower node, of the upper one].
     shares = torch.stack([1 - upper, upper], -1)

@@ -56,6 +56,8 @@ class GeometryPreset:
         Opacity that each layer starts with: core, head mesh, shells.
     cell : float
         Grid cell of the fields, metres.
+    extraction_cell : float
+        Grid cell that layers are meshed with, metres; decimation leaves no finer detail anyway.
     core_faces, head_faces, shell_faces : int
         Triangles of a layer after decimation.
     hull_frames : int
@@ -67,6 +69,7 @@ class GeometryPreset:
     shell_levels: tuple[float, ...] = (0.0015, 0.0045, 0.008, 0.012, 0.017, 0.023)
     initial_alpha: tuple[float, ...] = (0.98, 0.95, 0.1, 0.08, 0.05, 0.05, 0.05, 0.05)
     cell: float = 0.0033
+    extraction_cell: float = 0.0045
     core_faces: int = 4000
     head_faces: int = 8000
     shell_faces: int = 6000

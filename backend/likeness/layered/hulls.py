@@ -21,7 +21,6 @@ from .frames import TrainingFrames
 from .geometry_preset import GeometryPreset
 from .grid import Grid
 from .head_layers import head_layer
-from .mesh import Mesh
 from .presets import Preset
 from .proxies import Proxies
 
@@ -64,8 +63,9 @@ def hull_field(frames: TrainingFrames, capture: Capture, preset: GeometryPreset)
 def hull_proxies(frames: TrainingFrames, capture: Capture, preset: Preset, seed: int = 0) -> Proxies:
     """Layers from the distance field alone, textures projected from training pictures: fine-tuning's plain start."""
     field = hull_field(frames, capture, preset.geometry)
-    meshes = {level: extract_level(field.values, field.grid, level) for level in preset.geometry.levels if level}
-    proxies = shaped_layers(field.head, field.deformer, meshes, preset).proxies.torch()
+    grid = field.grid.with_cell(preset.geometry.extraction_cell)
+    values = field.grid.resampled(field.values, grid)
+    proxies = shaped_layers(field.head, field.deformer, values, grid, preset).proxies.torch()
     texels = baked_texels(proxies, WarpRasteriser())
     values = first_textures(proxies, texels, frames, preset.geometry.initial_alpha, views=_VIEWS, seed=seed)
     proxies.textures[texels.layers, texels.rows, texels.columns] = values
@@ -74,7 +74,7 @@ def hull_proxies(frames: TrainingFrames, capture: Capture, preset: Preset, seed:
 
 
 def shaped_layers(
-    head: CanonicalHead, deformer: Deformer, meshes: dict[float, Mesh], preset: Preset
+    head: CanonicalHead, deformer: Deformer, values: np.ndarray, grid: Grid, preset: Preset
 ) -> AssembledLayers:
     """All layers with empty textures: level sets reduced and charted, and the head mesh between them.
 
@@ -82,8 +82,10 @@ def shaped_layers(
     ----------
     head : CanonicalHead
     deformer : Deformer
-    meshes : dict of float to Mesh
-        Level sets in canonical space, by level.
+    values : (X, Y, Z) float32
+        The field in canonical space.
+    grid : Grid
+        Its grid.
     preset : Preset
     """
     geometry, foveation = preset.geometry, face_foveation(head)
@@ -95,7 +97,7 @@ def shaped_layers(
             atlases.append(pack_charts(drawn.mesh, drawn.charts, drawn.density, preset.tile_size))
             continue
         budget = geometry.core_faces if level == geometry.core_level else geometry.shell_faces
-        mesh = decimated(meshes[level], budget, foveation)
+        mesh = decimated(extract_level(values, grid, level), budget, foveation)
         layers.append(shell(head, deformer, mesh))
         atlases.append(pack_charts(mesh, cut_charts(mesh), foveation.density(mesh), preset.tile_size))
     return assembled(head, layers, atlases, preset, preset.tile_size)

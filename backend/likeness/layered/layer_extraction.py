@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .assembly import assembled, head_mesh, shell
+from .assembly import LayerMesh, assembled, head_mesh, shell
 from .atlas import Atlas
 from .distance import brow_height
 from .extraction import extract_level
@@ -36,6 +36,8 @@ class TrainingLayers:
         Points of the face's skin in canonical space, where the field must stay zero.
     field : HullField
         Whose deformer knows skin weights anywhere.
+    head : LayerMesh
+        The head mesh, which stays as it is.
     """
 
     proxies: Proxies
@@ -43,19 +45,21 @@ class TrainingLayers:
     fixed: torch.Tensor
     skin: torch.Tensor
     field: HullField
+    head: LayerMesh
 
 
-def training_layers(field: HullField, manifold: Manifold, preset: Preset) -> TrainingLayers:
-    """Extract all layers of the manifold as it is now."""
+def training_layers(
+    field: HullField, manifold: Manifold, preset: Preset, previous: TrainingLayers | None = None
+) -> TrainingLayers:
+    """Extract all layers of the manifold as it is now; the head mesh is taken from the previous ones."""
     geometry, head = preset.geometry, field.head
     grid = field.grid.with_cell(geometry.stage_one.cell)
     values = manifold.volume(grid)
-    layers = []
-    for level in geometry.levels:
-        if level == 0.0:
-            layers.append(head_mesh(head, head_layer(head, geometry.head_faces)))
-        else:
-            layers.append(shell(head, field.deformer, extract_level(values, grid, level)))
+    drawn = head_mesh(head, head_layer(head, geometry.head_faces)) if previous is None else previous.head
+    layers = [
+        drawn if level == 0.0 else shell(head, field.deformer, extract_level(values, grid, level))
+        for level in geometry.levels
+    ]
     no_atlases = [Atlas(np.zeros((1, 2), np.float32), np.zeros_like(layer.mesh.faces)) for layer in layers]
     result = assembled(head, layers, no_atlases, preset, tile_size=1)
     return TrainingLayers(
@@ -64,6 +68,7 @@ def training_layers(field: HullField, manifold: Manifold, preset: Preset) -> Tra
         torch.tensor([level == 0.0 for level in geometry.levels]),
         torch.as_tensor(_skin_points(field)),
         field,
+        drawn,
     )
 
 

@@ -135,7 +135,7 @@ def _trained(
     while (done := (time.monotonic() - start) / seconds) < 1:
         if pending and done >= pending[0]:
             pending.pop(0)
-            layers = training_layers(state.field, state.manifold, preset)
+            layers = training_layers(state.field, state.manifold, preset, layers)
         if not order:
             order = list(random.permutation(frames.training))
         index = int(order.pop())
