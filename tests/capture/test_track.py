@@ -124,6 +124,21 @@ def test_an_interrupt_leaves_nothing(short_film, tmp_path, stage):
     assert nothing_left(tmp_path)
 
 
+def test_a_head_at_the_edge_of_a_wide_film_is_cut_out(short_film, tmp_path):
+    """What is kept is the head's square, seen by a camera whose axis still goes through the middle of the film."""
+    ffmpeg("-i", short_film, "-vf", "pad=960:540:690:200:gray", "-crf", 12, tmp_path / "wide.mp4")
+    capture = track_video(tmp_path / "wide.mp4", standin(), tmp_path / "capture", focal=1200.0)
+    assert SIZE <= capture.width < 540
+    _, _, cx, cy = capture.intrinsics
+    # The head is 338 pixels right of the middle and 58 below; a crop around it has the middle left and above.
+    face = capture.landmarks[:, :468].mean((0, 1))
+    assert cx < face[0] - 300 and cy < face[1]
+    # Expected focal length, and what the prior lets it move.
+    assert abs(np.log(capture.intrinsics[0] / 1200)) < 0.3
+    off = predicted_landmarks(capture)[:, :468] - capture.landmarks[:, :468]
+    assert np.linalg.norm(off, axis=-1).mean() * 512 / capture.width < 5
+
+
 def test_two_faces_are_refused(short_film, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

@@ -72,5 +72,5 @@ def test_the_crop_holds_the_head_in_all_frames():
 def test_the_crop_stays_inside_the_picture(size):
     boxes = np.array([[10, 5, 300, 400]], np.float32)
     crop = head_crop(boxes, 720, 640, size)
-    assert crop == Crop(left=0, top=0, side=640, size=size)
+    assert crop == Crop(left=0, top=0, side=640, size=size, middle=(360 * size / 640, size / 2))
     assert crop.of(np.zeros((640, 720, 3), np.uint8)).shape == (size, size, 3)

@@ -67,7 +67,7 @@ def track_gaze(head: HeadModel, unknowns: Unknowns, landmarks: Floats) -> tuple[
     unknowns : Unknowns
         The fit of the head.
     landmarks : (F, 478, 2)
-        Pixels of a picture 512 wide, from its centre, y upwards.
+        Pixels of a picture 512 wide, from the camera's principal point, y upwards.
 
     Returns
     -------

@@ -47,8 +47,10 @@ _DETECTION_SIDE = 1280
 
 @dataclass(frozen=True)
 class _Clip:
-    """Pictures of a clip that show the face, on disk, and its landmarks (F, 478, 2), pixels."""
+    """Pictures of a clip that show the face, on disk, and the face's landmarks (F, 478, 2), pixels."""
 
+    crop: Crop
+    frame_rate: float
     frames: list[Path]
     mattes: list[Path]
     landmarks: Array
@@ -114,9 +116,7 @@ def track_video(
             crop = _find_head(source, size, report)
             clip = _cut_out(source, crop, Path(scratch), report)
             pixels = focal * crop.size / crop.side if focal else FOCAL_OVER_SIDE * crop.size
-            capture = _fitted(
-                clip, head, size=crop.size, focal=pixels, held_out_fraction=held_out_fraction, report=report
-            )
+            capture = _fitted(clip, head, pixels, held_out_fraction, report)
             told = {
                 "source": video.name,
                 "made by": "likeness track",
@@ -124,8 +124,7 @@ def track_video(
                 "frames without a face, left out": str(clip.left_out),
                 **(provenance or {}),
             }
-            capture = replace(capture, frame_rate=source.frame_rate, provenance=told)
-            return _write(capture, clip, Path(scratch), out, report)
+            return _write(replace(capture, provenance=told), clip, Path(scratch), out, report)
     except OSError as error:
         raise LikenessError(f"Cannot write {out}: {error.strerror or error}.") from error
 
@@ -180,17 +179,15 @@ def _cut_out(source: Video, crop: Crop, scratch: Path, report: Report) -> _Clip:
         raise LikenessError(
             f"{source.path} shows a face in {len(frames)} of its {count} frames only; cut out the part that shows one."
         )
-    return _Clip(frames, mattes, np.array(landmarks, np.float32), count - len(frames))
+    return _Clip(crop, source.frame_rate, frames, mattes, np.array(landmarks, np.float32), left_out=count - len(frames))
 
 
-def _fitted(
-    clip: _Clip, head: HeadModel, *, size: int, focal: float, held_out_fraction: float, report: Report
-) -> Capture:
-    """The capture of a clip, not yet on disk."""
-    count = len(clip.frames)
+def _fitted(clip: _Clip, head: HeadModel, focal: float, held_out_fraction: float, report: Report) -> Capture:
+    """The capture of a clip, not yet on disk, and nothing yet said about where it came from."""
+    count, size = len(clip.frames), clip.crop.size
     training = np.arange(count - round(held_out_fraction * count))
     scale = PICTURE / size
-    centred = (clip.landmarks.astype(np.float64) - size / 2) * scale * [1, -1]
+    centred = (clip.landmarks.astype(np.float64) - clip.crop.middle) * scale * [1, -1]
     unknowns = fit_clip(point_model(head), centred[:, :COUNT], focal * scale, training, report)
     gaze, _ = track_gaze(head, unknowns, centred)
     rig = motion(head, unknowns, gaze, training)
@@ -201,7 +198,7 @@ def _fitted(
         identity=unknowns.identity.astype(np.float32),
         width=size,
         height=size,
-        intrinsics=np.array([focal, focal, size / 2, size / 2], np.float32),
+        intrinsics=np.array([focal, focal, *clip.crop.middle], np.float32),
         camera_to_world=np.tile(rig.camera_to_world, (count, 1, 1)),
         expression=unknowns.expression.astype(np.float32),
         root_rotation=np.zeros((count, 3), np.float32),
@@ -211,7 +208,7 @@ def _fitted(
         frames=picture_names("frames", count, ".jpg"),
         mattes=picture_names("mattes", count, ".png"),
         held_out=tuple(range(len(training), count)),
-        frame_rate=1.0,
+        frame_rate=clip.frame_rate,
         provenance={},
     )
 

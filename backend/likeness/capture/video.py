@@ -70,12 +70,23 @@ class Video:
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of a video, and the side to which it is resized, pixels."""
+    """A square of a video, and the side to which it is resized.
+
+    Attributes
+    ----------
+    left, top, side : int
+        Of the square, pixels of the video.
+    size : int
+        Side after resizing, pixels.
+    middle : (float, float)
+        Where the middle of the whole video, its principal point, lies in the resized square; maybe outside of it.
+    """
 
     left: int
     top: int
     side: int
     size: int
+    middle: tuple[float, float]
 
     def of(self, picture: Picture) -> Picture:
         """The part of a picture, resized: (size, size, 3)."""
@@ -128,7 +139,9 @@ def head_crop(boxes: Floats, width: int, height: int, size: int) -> Crop:
     left, top = (
         int(np.clip(np.rint(m - side / 2), 0, limit - side)) for m, limit in zip(middle, (width, height), strict=True)
     )
-    return Crop(left, top, side, min(size - size % 2, side))
+    size = min(size - size % 2, side)
+    scale = size / side
+    return Crop(left, top, side, size, ((width / 2 - left) * scale, (height / 2 - top) * scale))
 
 
 def _opened(path: Path) -> cv2.VideoCapture:

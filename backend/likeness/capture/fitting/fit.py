@@ -31,7 +31,7 @@ def fit_clip(
     ----------
     model : PointModel
     observed : (F, 468, 2)
-        Pixels of a picture 512 wide, from its centre, y upwards.
+        Pixels of a picture 512 wide, from the camera's principal point, y upwards.
     focal : float
         Expected focal length, the same pixels; the fit stays within about ten per cent of it.
     training : (T,) int, optional

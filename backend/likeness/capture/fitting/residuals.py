@@ -1,6 +1,7 @@
 """The fit's unknowns, and how far its points are from those in the pictures: residuals, weights, derivatives, energy.
 
-Pixels here are those of a picture 512 wide, from its centre, with y upwards; so weights hold for any size of picture.
+Pixels here are those of a picture 512 wide, from the camera's principal point, with y upwards; so weights hold for any
+size of picture.
 """
 
 from __future__ import annotations
