@@ -26,7 +26,8 @@ FIRST_DECAY, SECOND_DECAY = 0.9, 0.99
 """Adam's decays; the second is short, for a texel is seen in few steps."""
 
 HASTE = 8.0
-"""A texel's n-th step is 1 + HASTE / n times as long: what few frames show must be learnt in few steps."""
+"""A texel's n-th step in opacity is 1 + HASTE / n times as long: what only few frames show to be background has to
+become transparent in few steps."""
 
 
 @wp.struct
@@ -147,13 +148,15 @@ _ADAM = """
     float* __restrict__ v = second.data + start;
     uint8_t* __restrict__ code = codes.data + start;
     const int colours = 3 * basis_count;
+    const int opacities_end = colours + alpha_count;
     float mean[3] = {0.0f, 0.0f, 0.0f};
     for (int c = 0; c < colours; ++c) mean[c % 3] += value[c];
     for (int c = 0; c < channels; ++c) {
         m[c] = first_decay * m[c] + (1.0f - first_decay) * slope[c];
         v[c] = second_decay * v[c] + (1.0f - second_decay) * slope[c] * slope[c];
         slope[c] = 0.0f;
-        value[c] -= rate * (m[c] * first_correction) / (sqrtf(v[c] * second_correction) + 1e-12f);
+        const float length = c >= colours && c < opacities_end ? alpha_rate : rate;
+        value[c] -= length * (m[c] * first_correction) / (sqrtf(v[c] * second_correction) + 1e-12f);
     }
     if (agreement > 0.0f)
         for (int c = 0; c < colours; ++c) value[c] += rate * agreement * (mean[c % 3] / basis_count - value[c]);
@@ -169,11 +172,13 @@ def _adam_row(
     row: int,
     channels: int,
     rate: float,
+    alpha_rate: float,
     first_decay: float,
     second_decay: float,
     first_correction: float,
     second_correction: float,
     basis_count: int,
+    alpha_count: int,
     agreement: float,
     values: wp.array(dtype=float),
     codes: wp.array(dtype=wp.uint8),
@@ -192,6 +197,7 @@ def _adam(
     first_decay: float,
     second_decay: float,
     basis_count: int,
+    alpha_count: int,
     agreement: float,
     values: wp.array(dtype=float),
     codes: wp.array(dtype=wp.uint8),
@@ -210,12 +216,14 @@ def _adam(
     _adam_row(
         row,
         channels,
+        rate,
         rate * (1.0 + haste / float(visit)),
         first_decay,
         second_decay,
         first_correction,
         second_correction,
         basis_count,
+        alpha_count,
         agreement,
         values,
         codes,
@@ -290,12 +298,12 @@ class TexelTable:
         return _Sample.apply(self._handle, uv.contiguous(), layers.int().contiguous(), self)
 
     def step(self, rate: float, agreement: float = 0.0) -> None:
-        """One step of Adam on the texels touched since the last one, with longer steps for texels rarely touched.
+        """One step of Adam on the texels touched since the last one.
 
         Parameters
         ----------
         rate : float
-            Step size of a texel that was often touched.
+            Step size; opacities begin with longer ones, see :data:`HASTE`.
         agreement : float
             Share of ``rate`` by which each basis moves towards the mean of all bases.
         """
@@ -310,6 +318,7 @@ class TexelTable:
             FIRST_DECAY,
             SECOND_DECAY,
             self.layout.basis_count,
+            self.layout.alpha_count,
             agreement,
             warp_view(self.values.view(-1)),
             warp_view(self.codes.view(-1), wp.uint8),
