@@ -201,7 +201,7 @@ def _scalp_roots(head: HeadModel, points: Array, random: np.random.Generator) ->
         chosen = random.choice(len(faces), SCALP_STRANDS, p=density / density.sum())
         weights = random.dirichlet([1, 1, 1], SCALP_STRANDS)
         found = np.einsum("nk,nkc->nc", weights, corners[chosen])
-        roots = np.concatenate([roots, found[random.uniform(0, 1, len(found)) < above_hairline(found)]])
+        roots = np.concatenate([roots, found[random.uniform(0.2, 1, len(found)) < above_hairline(found)]])
     return roots[:SCALP_STRANDS]
 
 
@@ -219,7 +219,9 @@ def _length(roots: Array) -> Array:
 def _lift(roots: Array) -> Array:
     top = _topness(roots)
     front = smoothstep((roots[:, 2] - 2) / 6)
-    return 0.35 + top * (0.85 + 0.75 * front) + 0.3 * smoothstep((roots[:, 1] - 3) / 5) * (1 - top)
+    # Hair lies flat along the parting, or the silhouette would have a notch.
+    beside = 0.35 + 0.65 * smoothstep(np.abs(roots[:, 0] - _PARTING) / 2.5)
+    return 0.35 + top * beside * (0.85 + 0.75 * front) + 0.3 * smoothstep((roots[:, 1] - 3) / 5) * (1 - top)
 
 
 def _combed(places: Array, roots: Array) -> Array:

@@ -43,6 +43,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _TARGET = np.array([0.0, 0.004, 0.03])
 _DISTANCE = 0.72
 _EYE_JOINTS = (3, 4)
+_NOSTRIL = 250
+"""Landmark on the rim of the left nostril."""
 
 
 def main() -> None:
@@ -116,6 +118,7 @@ def stage(head: HeadModel, performance: Performance, numbers: npt.NDArray[np.sig
     return {
         "frame_numbers": numbers,
         "iris_rim": np.array(IRIS_RIM),
+        "nostril": head.landmarks(head.template)[_NOSTRIL] + [0.0008, 0.0, 0.0],
         "size": np.array([camera.width, camera.height]),
         "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy]),
         "camera_to_world": camera.camera_to_world,

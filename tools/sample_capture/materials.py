@@ -13,8 +13,12 @@ _PUPIL_RIM = 9.5
 """Degrees between the optical axis and the pupil's rim."""
 
 
-def skin() -> bpy.types.Material:
-    """Skin, mouth and teeth: colours from the vertices, with blotches and fine relief fixed to the skin."""
+def skin(nostril: tuple[float, ...]) -> bpy.types.Material:
+    """Skin, mouth and teeth: colours from the vertices, with blotches and fine relief fixed to the skin.
+
+    The left nostril's place at rest, metres, is where shade is painted, on both sides: heads without nasal cavities
+    would look as if cast in plaster.
+    """
     graph = _Graph("skin")
     colour = graph.attribute("base_colour")
     rest = graph.attribute("rest", "Vector")
@@ -22,6 +26,16 @@ def skin() -> bpy.types.Material:
     pores = graph.noise(rest, 700.0, 2.0)
     shade = graph.ramp(blotches, [(0.3, (0.86, 0.84, 0.83)), (0.7, (1.08, 1.1, 1.1))])
     painted = graph.mix("MULTIPLY", colour, shade)
+    axes = graph.node("ShaderNodeSeparateXYZ", Vector=rest)
+    mirrored = graph.node(
+        "ShaderNodeCombineXYZ", X=graph.math("ABSOLUTE", axes.outputs["X"]), Y=axes.outputs["Y"], Z=axes.outputs["Z"]
+    )
+    distance = graph.node("ShaderNodeVectorMath", operation="DISTANCE")
+    graph.link(mirrored.outputs["Vector"], distance.inputs[0])
+    distance.inputs[1].default_value = nostril
+    away = graph.math("MULTIPLY", distance.outputs["Value"], 100.0)
+    hollow = graph.ramp(away, [(0.17, (0.12, 0.045, 0.035)), (0.36, (1.0, 1.0, 1.0))])
+    painted = graph.mix("MULTIPLY", painted, hollow)
     bump = graph.node("ShaderNodeBump", Strength=0.12, Distance=0.0006, Height=pores)
     graph.surface(
         Base_Color=painted,

@@ -48,7 +48,7 @@ def build(stage: dict[str, npt.NDArray], samples: int) -> Cast:
     _settings(stage, samples)
     _camera(stage)
     _lights()
-    slots = [materials.skin(), materials.eyes(float(stage["iris_rim"]))]
+    slots = [materials.skin(tuple(stage["nostril"].tolist())), materials.eyes(float(stage["iris_rim"]))]
     head = _mesh("head", stage["head_rest"], stage["head_faces"], slots)
     mesh = head.data
     mesh.polygons.foreach_set("material_index", stage["head_materials"].astype(np.int32))
