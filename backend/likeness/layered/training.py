@@ -6,7 +6,7 @@ A job folder holds what each stage has learnt, so that a job that is killed lose
     head.safetensors        the head model
     stage-one/              the learned surface
     proxies.safetensors     baked layers with their first textures
-    decoder.safetensors     stage 1's decoder
+    decoder.safetensors     the decoder they came with
     finetuned.safetensors   textures, decoder and corrections, about once a minute and at the end
 """
 
@@ -23,13 +23,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
 from ..asset.layered import LayeredAvatar
 from ..capture.model import Capture
 from ..errors import LikenessError
 from ..files import write_atomically
-from ..head.storage import save_head
+from ..head.model import HeadModel
+from ..head.storage import load_head, save_head
 from ..raster.interface import Rasteriser
 from ..raster.select import rasteriser as select_rasteriser
 from .bake import bake
@@ -41,7 +42,7 @@ from .frames import TrainingFrames, load_frames
 from .hulls import hull_proxies
 from .inpainting import inpainted, seen_weights
 from .presets import Preset
-from .proxies import Proxies, save_proxies
+from .proxies import Proxies, load_proxies, save_proxies
 from .stage_one import save_stage_one, train_stage_one
 from .texel_surface import texel_surface
 
@@ -163,7 +164,9 @@ def train(
         "capture": dict(capture.provenance),
         "consent": capture.provenance.get("consent", "not stated"),
     }
-    avatar = _exported(replace(proxies, textures=textures), tuned.decoder, capture, preset, rasteriser, report)
+    avatar = _exported(
+        replace(proxies, textures=textures), tuned.decoder, capture.head, preset.gutter, rasteriser, report
+    )
     progress("Finishing", 1.0, "")
     return avatar
 
@@ -188,6 +191,7 @@ def _shaped(
             proxies = bake(learned, frames, capture, preset)
             decoder, corrections = learned.decoder, learned.corrections
             save_proxies(proxies, out / "proxies.safetensors")
+            _save_tensors(decoder.state_dict(), out / "decoder.safetensors")
     else:
         with log.stage("bake"):
             proxies = hull_proxies(frames, capture, preset)
@@ -209,13 +213,13 @@ def _filled(
 def _exported(
     proxies: Proxies,
     decoder: AppearanceDecoder,
-    capture: Capture,
-    preset: Preset,
+    head: HeadModel,
+    gutter: int,
     rasteriser: Rasteriser,
     report: dict[str, Any],
 ) -> LayeredAvatar:
     surface = texel_surface(proxies, rasteriser)
-    return export_avatar(proxies, proxies.textures, decoder, surface, capture.head, gutter=preset.gutter, report=report)
+    return export_avatar(proxies, proxies.textures, decoder, surface, head, gutter=gutter, report=report)
 
 
 def save_finetuned(state: FineTuned, out: Path) -> None:
@@ -225,8 +229,43 @@ def save_finetuned(state: FineTuned, out: Path) -> None:
         **{f"decoder.{name}": value for name, value in state.decoder.state_dict().items()},
         **{f"corrections.{name}": value for name, value in state.corrections.state_dict().items()},
     }
+    _save_tensors(tensors, out / "finetuned.safetensors")
+
+
+def _save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
     content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
-    write_atomically(out / "finetuned.safetensors", content)
+    write_atomically(path, content)
+
+
+def bake_only(out: Path) -> LayeredAvatar:
+    """The avatar that a job's folder holds so far: fine-tuned as far as it went, or as stage 1 left it.
+
+    Texels that no frame has seen stay as they are.
+
+    Raises
+    ------
+    LikenessError
+        If the folder holds no baked layers and decoder yet.
+    """
+    try:
+        head = load_head(out / "head.safetensors")
+        proxies = load_proxies(out / "proxies.safetensors").torch()
+        tuned = out / "finetuned.safetensors"
+        tensors = load_file(tuned if tuned.exists() else out / "decoder.safetensors")
+        log = json.loads((out / "training.json").read_text("utf-8"))
+    except (FileNotFoundError, LikenessError):
+        raise LikenessError(f"{out} holds no avatar yet: go on training there until the layers are baked.") from None
+    if "textures" in tensors:
+        proxies = replace(proxies, textures=tensors.pop("textures").float() / 255)
+    state = {name.removeprefix("decoder."): value for name, value in tensors.items() if "corrections." not in name}
+    preset = log["preset"]
+    decoder = AppearanceDecoder(
+        9 + head.expression_count, proxies.feature_size, proxies.basis_count, hidden_size=int(preset["hidden_size"])
+    )
+    decoder.load_state_dict(state)
+    training = {"preset": preset["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
+    rasteriser = select_rasteriser(torch.device("cpu"))
+    return _exported(proxies, decoder, head, int(preset["gutter"]), rasteriser, {"training": training})
 
 
 def _make_folder(out: Path) -> None:
