@@ -24,6 +24,7 @@ GEOMETRY = GeometryPreset(
     head_faces=400,
     shell_faces=1200,
     hull_frames=6,
+    outline_steps=10,
     stage_one=StageOnePreset(cell=0.012, pixels=400, extraction_steps=(0.5,)),
 )
 PRESET = replace(PREVIEW, geometry=GEOMETRY, picture_size=64, basis_count=2, feature_size=4, tile_size=64, threads=0)
@@ -79,14 +80,17 @@ def test_a_known_colour_field_is_baked_within_one_code(proxies):
     baked = replace(proxies, textures=torch.zeros_like(proxies.textures))
     fill_textures(baked, look)
 
-    texels = baked_texels(baked, WarpRasteriser())
+    rasteriser = WarpRasteriser()
+    texels = baked_texels(baked, rasteriser)
     expected = linear_to_srgb(look(texels)[:, :3])
     found = baked.textures[texels.layers, texels.rows, texels.columns][:, :3]
     error = (found - expected).abs().max(1).values
-    # Samples beyond a chart's edge are missing there, which moves the mean by up to a quarter of a texel.
-    assert error.quantile(0.9) < 1 / 255
-    texel = 0.4 / baked.tile_size
-    assert error.max() < 2 * texel * 1.5
+    # Where a chart ends within a texel, some samples are missing and the mean moves by up to a quarter of a texel.
+    corners = [(x, y) for x in (-0.25, 0.25) for y in (-0.25, 0.25)]
+    whole = torch.stack([baked_texels(baked, rasteriser, corner).coverage(baked) for corner in corners]).all(0)
+    inside = whole[texels.layers, texels.rows, texels.columns]
+    assert inside.float().mean() > 0.7
+    assert error[inside].quantile(0.99) < 1 / 255
 
 
 def test_texels_off_the_surface_continue_the_nearest():

@@ -84,6 +84,9 @@ def test_volume_and_points_agree(manifold):
 
 def test_radiance_is_what_a_texel_holds():
     layout = TextureLayout(2, 1, 4)
-    values = RadianceField(GRID, layout)(torch.zeros(5, 3))
+    values = RadianceField(GRID, layout)(torch.zeros(5, 3), torch.full((5,), 0.9))
     assert values.shape == (5, layout.channels)
     assert ((values > 0) & (values < 1)).all()
+    # Untrained, the network says about nothing: opacity is what was expected. Its last layer's weights and bias are
+    # within 1/8, its inputs about 0, which leaves logits of a few tenths.
+    assert (torch.logit(values[:, layout.alpha]) - torch.logit(torch.tensor(0.9))).abs().max() < 0.5

@@ -30,30 +30,50 @@ class LayerMesh:
         Its vertices at rest.
     attributes : Attributes
         What moves them.
+    bare : (V,) float32
+        How much the head model alone should be seen there, 0..1.
     """
 
     mesh: Mesh
     rest: Array
     attributes: Attributes
+    bare: Array
 
 
 @dataclass(frozen=True)
 class AssembledLayers:
-    """Layers with empty textures, and where their vertices (V, 3) lie in canonical space."""
+    """Layers with empty textures.
+
+    Attributes
+    ----------
+    proxies : Proxies
+    canonical : (V, 3) float32
+        Their vertices in canonical space.
+    bare : (V,) float32
+        How much a shell should stay clear there, 0..1: the head mesh is seen better without it. Zero on other layers.
+    """
 
     proxies: Proxies
     canonical: Array
+    bare: Array
+
+    def opacity_prior(self, alphas: tuple[float, ...]) -> Array:
+        """First opacity (V,) at each vertex, given each layer's: a tenth of it where a shell should stay clear."""
+        of_vertex = np.zeros(len(self.bare), np.float32)
+        of_vertex[self.proxies.faces] = np.asarray(alphas, np.float32)[self.proxies.face_layers][:, None]
+        return of_vertex * (1 - 0.9 * self.bare)
 
 
 def shell(head: CanonicalHead, deformer: Deformer, mesh: Mesh) -> LayerMesh:
     """A level set as a layer that moves as the deformer says."""
     attributes = deformer.attributes(mesh.positions)
-    return LayerMesh(mesh, head.to_rest(mesh.positions, attributes), attributes)
+    bare = deformer.bare_skin(mesh.positions)
+    return LayerMesh(mesh, head.to_rest(mesh.positions, attributes), attributes, bare)
 
 
 def head_mesh(head: CanonicalHead, drawn: HeadLayer) -> LayerMesh:
     """The head mesh as a layer that moves as the head model says."""
-    return LayerMesh(drawn.mesh, head.rest[drawn.vertices], drawn.attributes)
+    return LayerMesh(drawn.mesh, head.rest[drawn.vertices], drawn.attributes, np.zeros(len(drawn.vertices), np.float32))
 
 
 def assembled(
@@ -83,4 +103,6 @@ def assembled(
         basis_count=preset.basis_count,
         feature_size=preset.feature_size,
     )
-    return AssembledLayers(proxies, np.concatenate([layer.mesh.positions for layer in layers]))
+    inside = [level <= 0 for level in preset.geometry.levels]
+    bare = [layer.bare * (not hidden) for layer, hidden in zip(layers, inside, strict=True)]
+    return AssembledLayers(proxies, np.concatenate([layer.mesh.positions for layer in layers]), np.concatenate(bare))

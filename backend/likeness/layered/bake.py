@@ -12,7 +12,7 @@ from .baked_texels import BakedTexels, baked_texels, dilated
 from .compositing import linear_to_srgb, srgb_to_linear
 from .field import project_to_level
 from .frames import TrainingFrames
-from .hulls import shaped_layers
+from .hulls import first_looked, shaped_layers
 from .presets import Preset
 from .proxies import Proxies
 from .stage_one import StageOne
@@ -31,15 +31,20 @@ def bake(learned: StageOne, frames: TrainingFrames, capture: Capture, preset: Pr
     field, manifold = learned.field, learned.manifold
     grid = field.grid.with_cell(preset.geometry.extraction_cell)
     layers = shaped_layers(field.head, field.deformer, manifold.volume(grid), grid, preset)
+    if not preset.geometry.stage_one.keep_look:
+        return first_looked(layers, frames, preset, seed=0)
     proxies = layers.proxies.torch()
     canonical, layout = torch.as_tensor(layers.canonical), proxies.layout
+    prior = torch.as_tensor(layers.opacity_prior(preset.geometry.initial_alpha))[:, None]
 
     def look(texels: BakedTexels) -> torch.Tensor:
         points = texels.interpolated(proxies, canonical)
         levels = proxies.levels[texels.layers]
         on_level = levels != 0
         points[on_level] = project_to_level(manifold, points[on_level], levels[on_level], steps=2)
-        sampled = torch.cat([learned.radiance(part) for part in points.split(_CHUNK)])
+        opacity = texels.interpolated(proxies, prior)[:, 0]
+        parts = zip(points.split(_CHUNK), opacity.split(_CHUNK), strict=True)
+        sampled = torch.cat([learned.radiance(place, expected) for place, expected in parts])
         return torch.cat([srgb_to_linear(sampled[:, layout.colour]), sampled[:, layout.colour.stop :]], 1)
 
     fill_textures(proxies, look)

@@ -25,6 +25,8 @@ OPENING_EXPRESSION = "jawOpen"
 OPENING_WEIGHT = 0.5
 OPENING_ANGLE = 0.3
 
+_BROW_LANDMARKS = [105, 334]
+
 
 @dataclass(frozen=True)
 class Attributes:
@@ -140,3 +142,14 @@ def canonical_head(head: HeadModel, identity: npt.ArrayLike) -> CanonicalHead:
     unmoved = CanonicalHead(head, rest, rest, joints, pose, features, transforms, attributes)
     points = unmoved.to_canonical(rest, attributes)
     return CanonicalHead(head, rest, points, joints, pose, features, transforms, attributes)
+
+
+def brow_height(head: CanonicalHead) -> float:
+    """Height just above the brows in canonical space, metres: hair may hang down to there."""
+    return float(head.model.landmarks(head.points)[_BROW_LANDMARKS, 1].mean()) + 0.008
+
+
+def bare_vertices(head: CanonicalHead) -> npt.NDArray[np.intp]:
+    """Vertices (N,) of the face below the brows, where the head model knows the surface and no hair is expected."""
+    face = np.unique(head.model.faces[head.model.regions["face"]])
+    return face[head.points[face, 1] < brow_height(head)]

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
 from ..rig import AVATAR_JOINTS, CORRECTIVE_COUNT
-from .canonical import Attributes, CanonicalHead
+from .canonical import Attributes, CanonicalHead, bare_vertices
 from .grid import Grid
 
 Array = npt.NDArray[np.float32]
@@ -49,6 +49,7 @@ class Deformer:
         self._used = np.flatnonzero(np.abs(self._moves).max(0) > 0)
         self._moves = np.ascontiguousarray(self._moves[:, self._used])
         self._weights = attributes.skin_weights
+        self._bare = np.isin(self._skin, bare_vertices(head)).astype(np.float32)
         self._grid = Grid.over(low, high, cell)
         nodes = self._grid.points()
         _, nearest = self._tree.query(nodes)
@@ -83,6 +84,11 @@ class Deformer:
     def soft_weights(self, points: Array) -> Array:
         """Skin weights (N, 6) alone, blurred everywhere as they are a centimetre and a half away from the head."""
         return self._grid.sample(self._blurred[0], points)
+
+    def bare_skin(self, points: Array) -> Array:
+        """How much (N,), 0..1, points lie before the face below the brows, where nothing stands off the head model."""
+        blend, _ = self._blend(points)
+        return blend @ self._bare
 
     def _blend(self, points: Array) -> tuple[sparse.csr_matrix, Array]:
         """Interpolation weights (N, V) from skin vertices, and the distance (N,) of the nearest one.

@@ -18,7 +18,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from ..capture.model import Capture
 from ..raster.mesh_query import signed_distance
 from ..rig import JOINTS, skinning_transforms
-from .canonical import CanonicalHead
+from .canonical import CanonicalHead, brow_height
 from .deformer import Deformer
 from .frames import TrainingFrames
 from .grid import Grid
@@ -27,7 +27,6 @@ Array = npt.NDArray[np.float32]
 
 _COARSE = 4
 _BAND = 1.0
-_BROW_LANDMARKS = [105, 334]
 
 FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS, HAIR_THICKNESS = 0.0025, 0.025, 0.008, 0.045
 """How far outside the head model the surface may lie, by region, metres."""
@@ -210,11 +209,6 @@ def surface_distance(head: CanonicalHead, distance: HeadDistance, hull: Array, h
     allowed = np.minimum(allowed, _torso(head, hull, grid))
     head_values = gaussian_filter(distance.values, 0.6)
     return gaussian_filter(np.minimum(head_values, np.maximum(hull, allowed)), 0.8).astype(np.float32)
-
-
-def brow_height(head: CanonicalHead) -> float:
-    """Height just above the brows in canonical space, metres: hair may hang down to there."""
-    return float(head.model.landmarks(head.points)[_BROW_LANDMARKS, 1].mean()) + 0.008
 
 
 def _thickness(head: CanonicalHead) -> Array:

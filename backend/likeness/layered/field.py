@@ -126,6 +126,7 @@ class RadianceField(torch.nn.Module):
         self.encoding = HashGrid(
             levels=8, table_size=2**15, features=4, coarsest=12, finest=220, bounds=np.stack([grid.low, grid.high])
         )
+        self._alpha = layout.alpha
         self.network = torch.nn.Sequential(
             torch.nn.Linear(self.encoding.width, width),
             torch.nn.ReLU(),
@@ -134,9 +135,16 @@ class RadianceField(torch.nn.Module):
             torch.nn.Linear(width, layout.channels),
         )
 
-    def forward(self, points: torch.Tensor) -> torch.Tensor:
-        """Values (N, C) in the layout of textures, colours sRGB-encoded, at points (N, 3)."""
-        return torch.sigmoid(self.network(self.encoding(points)))
+    def forward(self, points: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
+        """Values (N, C) in the layout of textures, colours sRGB-encoded, at points (N, 3).
+
+        ``opacity`` (N,) is what is expected of the layer there; the network answers by how much it is mistaken, so that
+        training starts from it.
+        """
+        raw = self.network(self.encoding(points))
+        expected = torch.logit(opacity.clamp(1e-3, 1 - 1e-3))[:, None]
+        alpha = raw[:, self._alpha] + expected
+        return torch.sigmoid(torch.cat([raw[:, : self._alpha.start], alpha, raw[:, self._alpha.stop :]], 1))
 
 
 def _interpolated(table: torch.Tensor, grid: Grid, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

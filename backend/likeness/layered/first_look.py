@@ -15,6 +15,7 @@ from .proxies import Proxies
 
 _FEATURE_WAVELENGTH = 0.12
 _BASIS_SPREAD = 0.03
+_VIEWS = 12
 
 
 def projected_colours(
@@ -64,31 +65,34 @@ def projected_colours(
 
 
 def first_textures(
-    proxies: Proxies, texels: BakedTexels, frames: TrainingFrames, alphas: tuple[float, ...], *, views: int, seed: int
+    proxies: Proxies,
+    texels: BakedTexels,
+    frames: TrainingFrames,
+    *,
+    opacity: torch.Tensor,
+    seed: int,
 ) -> torch.Tensor:
     """Values (N, C) of texels in the proxies' layout.
 
-    Bases are the projected colour with a little noise each, so that training can tell them apart; opacities are each
-    layer's first opacity, less where mattes say that nothing is there; features are smooth waves over space, so that
+    Bases are the projected colour with a little noise each, so that training can tell them apart; opacities are the
+    given ones, less where mattes say that nothing is there; features are smooth waves over space, so that
     neighbours look alike until training says otherwise.
 
     Parameters
     ----------
-    alphas : tuple of float
-        First opacity of each layer.
-    views : int
-        Number of training frames looked at, at most.
+    opacity : (V,) float32
+        First opacity at each vertex.
     seed : int
         Of the noise.
     """
     layout = proxies.layout
     generator = torch.Generator().manual_seed(seed)
-    chosen = np.linspace(0, len(frames.training) - 1, min(views, len(frames.training))).round().astype(int)
+    chosen = np.linspace(0, len(frames.training) - 1, min(_VIEWS, len(frames.training))).round().astype(int)
     colours, mattes = projected_colours(proxies, texels, frames, [frames.training[index] for index in chosen])
     values = torch.empty(len(colours), layout.channels)
     noise = _BASIS_SPREAD * torch.randn(layout.basis_count * 3, generator=generator)
     values[:, layout.colour] = colours.repeat(1, layout.basis_count) + noise
-    values[:, layout.alpha] = (torch.tensor(alphas)[texels.layers] * mattes)[:, None]
+    values[:, layout.alpha] = texels.interpolated(proxies, opacity[:, None]) * mattes[:, None]
     waves = torch.randn(3, layout.feature_size, generator=generator) * (2 * torch.pi / _FEATURE_WAVELENGTH / 3**0.5)
     phases = 2 * torch.pi * torch.rand(layout.feature_size, generator=generator)
     positions = texels.interpolated(proxies, proxies.positions)

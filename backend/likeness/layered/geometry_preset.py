@@ -27,6 +27,8 @@ class StageOnePreset:
     mask_weight, roughness_weight, skin_weight : float
         Weights of the outline's loss (distances in centimetres), of the corrections' roughness, and of the squared
         corrections on the face's skin in centimetres, where the head model knows better.
+    keep_look : bool
+        Whether baking keeps the learned radiance, or textures the learned layers with projected pictures anew.
     """
 
     cell: float = 0.0075
@@ -40,6 +42,7 @@ class StageOnePreset:
     mask_weight: float = 0.05
     roughness_weight: float = 0.02
     skin_weight: float = 1.0
+    keep_look: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class GeometryPreset:
         Triangles of a layer after decimation.
     hull_frames : int
         Number of training frames whose mattes carve the hull, at most.
+    outline_steps : int
+        Steps that fit the field's outline to single mattes after that; zero leaves the hull as carved.
     stage_one : StageOnePreset
     """
 
@@ -74,6 +79,7 @@ class GeometryPreset:
     head_faces: int = 8000
     shell_faces: int = 6000
     hull_frames: int = 40
+    outline_steps: int = 150
     stage_one: StageOnePreset = field(default_factory=StageOnePreset)
 
     @property

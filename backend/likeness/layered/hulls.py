@@ -2,72 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+import torch
 
 from ..capture.model import Capture
 from ..raster.warp_rasteriser import WarpRasteriser
 from .assembly import AssembledLayers, assembled, head_mesh, shell
 from .atlas import cut_charts, pack_charts
 from .baked_texels import baked_texels, dilated
-from .canonical import CanonicalHead, canonical_head
+from .canonical import CanonicalHead
 from .deformer import Deformer
-from .distance import canonical_box, head_distance, matte_hull, surface_distance
 from .extraction import decimated, extract_level
 from .first_look import first_textures
 from .foveation import face_foveation
 from .frames import TrainingFrames
-from .geometry_preset import GeometryPreset
 from .grid import Grid
 from .head_layers import head_layer
+from .hull_field import HullField, carved_field
+from .outline_fit import fitted_outline
 from .presets import Preset
 from .proxies import Proxies
 
-HULL_CELL = 0.006
-"""Grid cell of the matte hull, metres: mattes are smooth, and every node is projected into many pictures."""
 
-_VIEWS = 12
-
-
-@dataclass(frozen=True)
-class HullField:
-    """What is known before learning: the canonical head, how points move, and a distance field of the whole person.
-
-    Attributes
-    ----------
-    head : CanonicalHead
-    deformer : Deformer
-    grid : Grid
-    values : (X, Y, Z) float32
-        Signed distance, negative inside, metres.
-    """
-
-    head: CanonicalHead
-    deformer: Deformer
-    grid: Grid
-    values: np.ndarray
-
-
-def hull_field(frames: TrainingFrames, capture: Capture, preset: GeometryPreset) -> HullField:
-    """Build the distance field of a captured person."""
-    head = canonical_head(capture.head, capture.identity)
-    low, high = canonical_box(frames, capture, head, margin=max(preset.shell_levels) + 2 * preset.cell)
-    grid = Grid.over(low, high, preset.cell)
-    deformer = Deformer(head, low, high)
-    hull_grid = grid.with_cell(HULL_CELL)
-    hull = matte_hull(frames, capture, head, deformer, grid=hull_grid, count=preset.hull_frames)
-    return HullField(head, deformer, grid, surface_distance(head, head_distance(head, grid), hull, hull_grid))
+def hull_field(frames: TrainingFrames, capture: Capture, preset: Preset, seed: int = 0) -> HullField:
+    """The distance field of a captured person, its outline fitted to the training frames' mattes."""
+    carved = carved_field(frames, capture, preset.geometry)
+    return fitted_outline(carved, frames, preset, WarpRasteriser(), steps=preset.geometry.outline_steps, seed=seed)
 
 
 def hull_proxies(frames: TrainingFrames, capture: Capture, preset: Preset, seed: int = 0) -> Proxies:
     """Layers from the distance field alone, textures projected from training pictures: fine-tuning's plain start."""
-    field = hull_field(frames, capture, preset.geometry)
+    field = hull_field(frames, capture, preset, seed)
     grid = field.grid.with_cell(preset.geometry.extraction_cell)
     values = field.grid.resampled(field.values, grid)
-    proxies = shaped_layers(field.head, field.deformer, values, grid, preset).proxies.torch()
+    layers = shaped_layers(field.head, field.deformer, values, grid, preset)
+    return first_looked(layers, frames, preset, seed)
+
+
+def first_looked(layers: AssembledLayers, frames: TrainingFrames, preset: Preset, seed: int) -> Proxies:
+    """Layers with first textures, as torch tensors."""
+    proxies = layers.proxies.torch()
+    opacity = torch.as_tensor(layers.opacity_prior(preset.geometry.initial_alpha))
     texels = baked_texels(proxies, WarpRasteriser())
-    values = first_textures(proxies, texels, frames, preset.geometry.initial_alpha, views=_VIEWS, seed=seed)
+    values = first_textures(proxies, texels, frames, opacity=opacity, seed=seed)
     proxies.textures[texels.layers, texels.rows, texels.columns] = values
     proxies.textures.copy_(dilated(proxies.textures, texels.coverage(proxies)))
     return proxies

@@ -9,11 +9,11 @@ import torch
 
 from .assembly import LayerMesh, assembled, head_mesh, shell
 from .atlas import Atlas
-from .distance import brow_height
+from .canonical import bare_vertices
 from .extraction import extract_level
 from .field import Manifold
 from .head_layers import head_layer
-from .hulls import HullField
+from .hull_field import HullField
 from .presets import Preset
 from .proxies import Proxies
 
@@ -30,6 +30,8 @@ class TrainingLayers:
         Torch tensors; texture coordinates and textures mean nothing.
     canonical : (V, 3) float32
         Vertices in canonical space.
+    opacity : (V,) float32
+        What opacity is expected at each vertex.
     fixed : (L,) bool
         Layers that are meshes of their own and no level sets: the head mesh.
     skin : (S, 3) float32
@@ -42,6 +44,7 @@ class TrainingLayers:
 
     proxies: Proxies
     canonical: torch.Tensor
+    opacity: torch.Tensor
     fixed: torch.Tensor
     skin: torch.Tensor
     field: HullField
@@ -65,6 +68,7 @@ def training_layers(
     return TrainingLayers(
         result.proxies.torch(),
         torch.as_tensor(result.canonical),
+        torch.as_tensor(result.opacity_prior(geometry.initial_alpha)),
         torch.tensor([level == 0.0 for level in geometry.levels]),
         torch.as_tensor(_skin_points(field)),
         field,
@@ -74,7 +78,5 @@ def training_layers(
 
 def _skin_points(field: HullField) -> np.ndarray:
     """Vertices (S, 3) of the face below the hair line, where the head model knows the surface."""
-    model, points = field.head.model, field.head.points
-    candidates = points[np.unique(model.faces[model.regions["face"]])]
-    candidates = candidates[candidates[:, 1] < brow_height(field.head)]
+    candidates = field.head.points[bare_vertices(field.head)]
     return candidates[:: max(1, len(candidates) // _SKIN_SAMPLES)]

@@ -31,7 +31,9 @@ def outline_loss(
     """Pull layers over matte pixels that they miss, and push them off pixels that the matte leaves out.
 
     Nothing is rasterised where a layer is missing, so there the field is asked directly: depths along the ray are
-    unposed, and where the field is smallest it must sink below each missing layer's level.
+    unposed, and where the field is smallest it must sink below the level of each shell that is missing. The core is not
+    missed: opacity cannot soften it, so it stays inside. Inner shells are pushed off what is outside; outer ones are
+    meant to stand off the outline, where opacity thins them out.
 
     Parameters
     ----------
@@ -52,19 +54,19 @@ def outline_loss(
     () float32
         Mean over rays and layers, centimetres.
     """
-    levels, free = layers.proxies.levels, ~layers.fixed
-    per_pixel = 100.0 / (len(rays) * int(free.sum()))
+    levels = layers.proxies.levels
+    shells = (levels > 0).nonzero()[:, 0]
+    per_pixel = 100.0 / (len(rays) * len(shells))
     values, hit_levels, hit_rays = hits
-    # Outer layers are meant to stand off the outline; opacity thins them out.
     outside = (matte[hit_rays] < 0.02) & (hit_levels < _CARVED_LEVEL)
     loss = (torch.relu(hit_levels + _MARGIN - values) * outside).sum() * per_pixel
-    missed = ((matte > 0.5) & (triangles[-1] < 0)).nonzero()[:_RAYS, 0]
+    missed = ((matte > 0.5) & (triangles[shells[0]] < 0)).nonzero()[:_RAYS, 0]
     if len(missed):
         deepest = _deepest_points(manifold, layers, pose, camera, rays[missed])
         reached, _ = manifold(deepest)
-        missing = (triangles[free][:, missed] < 0).float()
-        lacking = torch.relu(reached[None] - levels[free][:, None] + _MARGIN)
-        loss = loss + (lacking * missing).sum() * per_pixel * 4
+        missing = (triangles[shells][:, missed] < 0).float()
+        lacking = torch.relu(reached[None] - levels[shells][:, None] + _MARGIN)
+        loss = loss + (lacking * missing).sum() * per_pixel
     return loss
 
 

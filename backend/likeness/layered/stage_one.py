@@ -29,7 +29,8 @@ from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vert
 from .field import Manifold, RadianceField, project_to_level
 from .finetune import target
 from .frames import TrainingFrames
-from .hulls import HullField, hull_field
+from .hull_field import HullField
+from .hulls import hull_field
 from .layer_extraction import TrainingLayers, training_layers
 from .outline import outline_loss, skin_loss
 from .presets import Preset
@@ -93,7 +94,7 @@ def train_stage_one(
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     progress("Shaping", 0.0, "distance field and matte hull")
-    state = _initial(hull_field(frames, capture, preset.geometry), frames, preset)
+    state = _initial(hull_field(frames, capture, preset), frames, preset)
     return _trained(state, frames, preset, rasteriser or WarpRasteriser(), (start, seconds), random, progress)
 
 
@@ -185,7 +186,10 @@ def stage_one_loss(
     layout = TextureLayout(preset.basis_count, 1, preset.feature_size)
     conditions = pose.conditions + tuning.expression_noise * torch.randn_like(pose.conditions)
     colours, alphas = shade(
-        surface.hits, lambda points, _: _linear(state.radiance(points), layout), layout, state.decoder(conditions)
+        surface.hits,
+        lambda points, _: _linear(state.radiance(points, surface.opacity), layout),
+        layout,
+        state.decoder(conditions),
     )
     kind = int(random.integers(4))
     background = torch.full((3,), float(kind)) if kind < 2 else torch.as_tensor(random.random(3, np.float32))
@@ -207,9 +211,10 @@ def stage_one_loss(
 
 @dataclass(frozen=True)
 class _Surface:
-    """Hits for shading, and field values, levels and rays of those on level sets for the outline."""
+    """Hits for shading and their expected opacity; field values, levels and rays of those on level sets."""
 
     hits: Hits
+    opacity: torch.Tensor
     outline: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
@@ -238,7 +243,8 @@ def _surface_hits(
     values, _ = state.manifold(moved)
     points = points.index_copy(0, on_level, moved)
     hits = Hits(layer, ray, points, smooth, along, len(directions), len(triangles))
-    return _Surface(hits, (values, levels[on_level], ray[on_level]))
+    opacity = (layers.opacity[corners] * weights.detach()[..., 0]).sum(1)
+    return _Surface(hits, opacity, (values, levels[on_level], ray[on_level]))
 
 
 def canonical_directions(posed: torch.Tensor, canonical: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
@@ -287,7 +293,7 @@ _MODULES = ("manifold", "radiance", "decoder", "corrections")
 
 def load_stage_one(folder: Path, frames: TrainingFrames, capture: Capture, preset: Preset) -> StageOne:
     """Read what :func:`save_stage_one` wrote."""
-    state = _initial(hull_field(frames, capture, preset.geometry), frames, preset)
+    state = _initial(hull_field(frames, capture, preset), frames, preset)
     tensors = load_file(folder / "stage_one.safetensors")
     for name in _MODULES:
         prefix = f"{name}."

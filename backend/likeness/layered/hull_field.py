@@ -1,0 +1,48 @@
+"""What is known of a person before learning: a distance field of head, hair and shoulders, and how points move."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..capture.model import Capture
+from .canonical import CanonicalHead, canonical_head
+from .deformer import Deformer
+from .distance import canonical_box, head_distance, matte_hull, surface_distance
+from .frames import TrainingFrames
+from .geometry_preset import GeometryPreset
+from .grid import Grid
+
+HULL_CELL = 0.006
+"""Grid cell of the matte hull, metres: mattes are smooth, and every node is projected into many pictures."""
+
+
+@dataclass(frozen=True)
+class HullField:
+    """What is known before learning: the canonical head, how points move, and a distance field of the whole person.
+
+    Attributes
+    ----------
+    head : CanonicalHead
+    deformer : Deformer
+    grid : Grid
+    values : (X, Y, Z) float32
+        Signed distance, negative inside, metres.
+    """
+
+    head: CanonicalHead
+    deformer: Deformer
+    grid: Grid
+    values: np.ndarray
+
+
+def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPreset) -> HullField:
+    """The distance field of a captured person, carved from the head model and mattes."""
+    head = canonical_head(capture.head, capture.identity)
+    low, high = canonical_box(frames, capture, head, margin=max(preset.shell_levels) + 2 * preset.cell)
+    grid = Grid.over(low, high, preset.cell)
+    deformer = Deformer(head, low, high)
+    hull_grid = grid.with_cell(HULL_CELL)
+    hull = matte_hull(frames, capture, head, deformer, grid=hull_grid, count=preset.hull_frames)
+    return HullField(head, deformer, grid, surface_distance(head, head_distance(head, grid), hull, hull_grid))
