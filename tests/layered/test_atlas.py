@@ -32,12 +32,12 @@ def test_charts_lie_apart_and_inside_the_tile(packed):
         for face in atlas.faces_uv[chart == index]:
             # Sixteenths of a zoomed pixel, counted from pixel centres.
             corners = np.round((atlas.uv[face] * TILE * ZOOM - 0.5) * 16).astype(np.int32)
-            cv2.fillConvexPoly(picture, corners, 1, shift=4)
+            cv2.fillConvexPoly(picture, corners, (1,), shift=4)
         pictures.append(picture.astype(bool))
     assert np.sum(pictures, 0).max() == 1
     for picture in pictures:
         others = np.any([other for other in pictures if other is not picture], 0)
-        gap = distance_transform_edt(~others)[picture].min() / ZOOM
+        gap = np.asarray(distance_transform_edt(~others))[picture].min() / ZOOM
         # Drawing rounds each chart's edge outwards by up to a zoomed pixel and a half.
         assert gap > GUTTER - 3 / ZOOM
 

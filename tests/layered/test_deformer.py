@@ -30,7 +30,7 @@ def test_expressions_fade_with_distance(head, deformer):
     far = deformer.attributes(point[None]).expression_basis[0, :, 1]
     expected = near * np.exp(-(distance - FADE_START) / FADE_LENGTH)
     # Neighbours of the vertex take part; on this ball their displacements differ by a few per cent.
-    np.testing.assert_allclose(far, expected, atol=0.05 * np.linalg.norm(near))
+    np.testing.assert_allclose(far, expected, atol=0.05 * float(np.linalg.norm(near)))
 
 
 def test_nothing_jumps_between_close_points(deformer):
@@ -44,3 +44,10 @@ def test_nothing_jumps_between_close_points(deformer):
 def test_at_most_four_influences_that_sum_to_one():
     weights = few_influences(np.array([[0.3, 0.25, 0.2, 0.15, 0.06, 0.04]], np.float32))
     np.testing.assert_allclose(weights, [[0.3 / 0.9, 0.25 / 0.9, 0.2 / 0.9, 0.15 / 0.9, 0, 0]], rtol=1e-6)
+
+
+def test_shells_stay_clear_of_the_bare_face_but_not_of_the_crown(head, deformer):
+    before_the_face = np.array([[0, -0.02, RADIUS + 0.005]], np.float32)
+    above_the_crown = np.array([[0, RADIUS + 0.005, 0]], np.float32)
+    assert deformer.looked_up(before_the_face)[1][0] > 0.9
+    assert deformer.looked_up(above_the_crown)[1][0] == 0

@@ -66,8 +66,7 @@ class AssembledLayers:
 
 def shell(head: CanonicalHead, deformer: Deformer, mesh: Mesh) -> LayerMesh:
     """A level set as a layer that moves as the deformer says."""
-    attributes = deformer.attributes(mesh.positions)
-    bare = deformer.bare_skin(mesh.positions)
+    attributes, bare = deformer.looked_up(mesh.positions)
     return LayerMesh(mesh, head.to_rest(mesh.positions, attributes), attributes, bare)
 
 

@@ -70,25 +70,28 @@ class Deformer:
 
         At a skin vertex they are exactly that vertex's.
         """
+        return self.looked_up(points)[0]
+
+    def looked_up(self, points: Array) -> tuple[Attributes, Array]:
+        """Attributes of canonical points (N, 3), and how much (N,), 0..1, each lies before the bare face.
+
+        Before the face below the brows nothing is expected to stand off the head model.
+        """
         blend, distance = self._blend(points)
         fade = np.exp(-np.maximum(distance - FADE_START, 0) / FADE_LENGTH).astype(np.float32)
         moves = np.zeros((len(points), 3 * (self._expression_count + CORRECTIVE_COUNT)), np.float32)
         moves[:, self._used] = (blend @ self._moves) * fade[:, None]
         split = 3 * self._expression_count
-        return Attributes(
+        attributes = Attributes(
             moves[:, :split].reshape(len(points), 3, -1),
             moves[:, split:].reshape(len(points), 3, -1),
             few_influences(self._softened(points, blend @ self._weights, distance)),
         )
+        return attributes, blend @ self._bare
 
     def soft_weights(self, points: Array) -> Array:
         """Skin weights (N, 6) alone, blurred everywhere as they are a centimetre and a half away from the head."""
         return self._grid.sample(self._blurred[0], points)
-
-    def bare_skin(self, points: Array) -> Array:
-        """How much (N,), 0..1, points lie before the face below the brows, where nothing stands off the head model."""
-        blend, _ = self._blend(points)
-        return blend @ self._bare
 
     def _blend(self, points: Array) -> tuple[sparse.csr_matrix, Array]:
         """Interpolation weights (N, V) from skin vertices, and the distance (N,) of the nearest one.

@@ -29,7 +29,7 @@ from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vert
 from .field import Manifold, RadianceField, project_to_level
 from .finetune import target
 from .frames import TrainingFrames
-from .hull_field import HullField
+from .hull_field import HullField, carved_field
 from .hulls import hull_field
 from .layer_extraction import TrainingLayers, training_layers
 from .outline import outline_loss, skin_loss
@@ -293,7 +293,8 @@ _MODULES = ("manifold", "radiance", "decoder", "corrections")
 
 def load_stage_one(folder: Path, frames: TrainingFrames, capture: Capture, preset: Preset) -> StageOne:
     """Read what :func:`save_stage_one` wrote."""
-    state = _initial(hull_field(frames, capture, preset), frames, preset)
+    # The learned manifold holds the whole field, outline fit included; the head and how points move are quickly remade.
+    state = _initial(carved_field(frames, capture, preset.geometry), frames, preset)
     tensors = load_file(folder / "stage_one.safetensors")
     for name in _MODULES:
         prefix = f"{name}."
