@@ -45,6 +45,9 @@ class FineTuningPreset:
         Weight of the squared expression corrections.
     expression_noise : float
         Standard deviation of noise on the decoder's conditions.
+    turn_noise : float
+        Standard deviation, radians, of a turn of all normals that the decoder sees in a step; with it the look changes
+        smoothly with the view, also beyond the views that were filmed.
     seen_threshold : float
         Pixels per frame, on average, that must have shown a texel for its values to count as learnt.
     inspected_frames : int
@@ -68,6 +71,7 @@ class FineTuningPreset:
     agreement_weight: float = 0.0
     expression_weight: float = 0.02
     expression_noise: float = 0.02
+    turn_noise: float = 0.15
     seen_threshold: float = 0.01
     inspected_frames: int = 40
 

@@ -34,6 +34,7 @@ from ..head.storage import load_head, save_head
 from ..raster.interface import Rasteriser
 from ..raster.select import rasteriser as select_rasteriser
 from .bake import bake
+from .core_opening import open_core
 from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections
 from .export import export_avatar
@@ -129,7 +130,7 @@ def train(
     proxies, decoder, corrections = _shaped(
         capture, frames, preset, out, log, budget * preset.stage_one_share, seed, progress
     )
-    proxies = proxies.torch(device)
+    proxies = open_core(proxies).torch(device)
     finishing = min(FINISHING_SECONDS, 0.1 * budget)
     with log.stage("finetune"):
         tuned = finetune(
@@ -249,7 +250,7 @@ def bake_only(out: Path) -> LayeredAvatar:
     """
     try:
         head = load_head(out / "head.safetensors")
-        proxies = load_proxies(out / "proxies.safetensors").torch()
+        proxies = open_core(load_proxies(out / "proxies.safetensors")).torch()
         tuned = out / "finetuned.safetensors"
         tensors = load_file(tuned if tuned.exists() else out / "decoder.safetensors")
         log = json.loads((out / "training.json").read_text("utf-8"))
