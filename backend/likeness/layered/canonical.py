@@ -25,6 +25,9 @@ OPENING_EXPRESSION = "jawOpen"
 OPENING_WEIGHT = 0.5
 OPENING_ANGLE = 0.3
 
+SWAY = (0.05, 0.01)
+"""Largest sway of a torso: range of the root's rotation vector, radians, and of its translation, metres."""
+
 _BROW_LANDMARKS = [105, 334]
 
 
@@ -110,17 +113,32 @@ def canonical_pose(head: HeadModel) -> Pose:
     return Pose(expression, joint_rotations=rotations)
 
 
-def canonical_head(head: HeadModel, identity: npt.ArrayLike) -> CanonicalHead:
-    """A subject's head in canonical space.
+def torso_is_still(root_rotation: npt.ArrayLike, root_translation: npt.ArrayLike) -> bool:
+    """Whether a tracked root moves so much that it must be the head's motion, which shoulders do not follow.
 
-    The head model's root weight goes to the avatar's ``body`` joint: what follows the root alone are shoulders, and
-    they stay still while the head turns.
+    Trackers put a head's motion into the root. Where joints are known, as in rendered captures, the root carries the
+    torso, and sways by less than :data:`SWAY`.
+
+    Parameters
+    ----------
+    root_rotation, root_translation : (N, 3)
+        Of all frames.
+    """
+    turn, shift = (np.ptp(np.asarray(values), axis=0).max() for values in (root_rotation, root_translation))
+    return bool(turn > SWAY[0] or shift > SWAY[1])
+
+
+def canonical_head(head: HeadModel, identity: npt.ArrayLike, still_torso: bool = True) -> CanonicalHead:
+    """A subject's head in canonical space.
 
     Parameters
     ----------
     head : HeadModel
     identity : (<= I,)
         Identity coefficients.
+    still_torso : bool
+        Whether the head model's root weight goes to the avatar's ``body`` joint: what follows the root alone are
+        shoulders, and they stay still while the head turns.
 
     Returns
     -------
@@ -130,8 +148,10 @@ def canonical_head(head: HeadModel, identity: npt.ArrayLike) -> CanonicalHead:
     joints = head.joints(rest)
     pose = canonical_pose(head)
     weights = np.zeros((len(rest), len(AVATAR_JOINTS)), np.float32)
-    weights[:, 1 : len(JOINTS)] = head.skin_weights[:, 1:]
-    weights[:, AVATAR_JOINTS.index("body")] = head.skin_weights[:, 0]
+    weights[:, : len(JOINTS)] = head.skin_weights
+    if still_torso:
+        weights[:, AVATAR_JOINTS.index("body")] = weights[:, 0]
+        weights[:, 0] = 0
     attributes = Attributes(
         np.ascontiguousarray(head.expression_basis.transpose(1, 2, 0)),
         np.ascontiguousarray(head.pose_correctives.transpose(1, 2, 0)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..capture.model import Capture
-from .canonical import CanonicalHead, canonical_head
+from .canonical import CanonicalHead, canonical_head, torso_is_still
 from .deformer import Deformer
 from .distance import canonical_box, head_distance, matte_hull, surface_distance
 from .frames import TrainingFrames
@@ -39,7 +39,8 @@ class HullField:
 
 def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPreset) -> HullField:
     """The distance field of a captured person, carved from the head model and mattes."""
-    head = canonical_head(capture.head, capture.identity)
+    still = torso_is_still(capture.root_rotation, capture.root_translation)
+    head = canonical_head(capture.head, capture.identity, still)
     low, high = canonical_box(frames, capture, head, margin=max(preset.shell_levels) + 2 * preset.cell)
     grid = Grid.over(low, high, preset.cell)
     deformer = Deformer(head, low, high)
