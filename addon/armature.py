@@ -11,12 +11,10 @@ from rna_prop_ui import rna_idprop_ui_create
 from ..backend.likeness.asset.layered import LayeredAvatar
 from ..backend.likeness.rig import AVATAR_JOINTS, JOINTS, PARENTS
 from .axes import to_blender
+from .handles import FACE, dress
 
 PROPERTY = "likeness"
 """Custom property of an avatar's armature data: everything that the add-on has to remember."""
-
-FACE = "face"
-"""Bone whose custom properties are the expression weights."""
 
 LIMIT = 10.0
 """What may be typed beyond a slider's ends."""
@@ -24,7 +22,9 @@ LIMIT = 10.0
 BONE_LENGTH = 0.05
 
 
-def create_armature(context: bpy.types.Context, name: str, avatar: LayeredAvatar, collection: bpy.types.Collection):
+def create_armature(
+    context: bpy.types.Context, name: str, avatar: LayeredAvatar, collection: bpy.types.Collection
+) -> bpy.types.Object:
     """The armature object, in rest, with its expression sliders.
 
     Every bone points up and is rolled so that its own axes are the run-time's (X to the subject's left, Y up, Z out of
@@ -42,10 +42,16 @@ def create_armature(context: bpy.types.Context, name: str, avatar: LayeredAvatar
     rig = bpy.data.objects.new(name, armature)
     collection.objects.link(rig)
     _add_bones(context, rig, avatar)
+    _add_sliders(rig.pose.bones[FACE], avatar)
     for bone in rig.pose.bones:
         bone.rotation_mode = "QUATERNION"
-    _add_sliders(rig.pose.bones[FACE], avatar)
-    _dress(rig)
+        # What a pose does not hold cannot be moved by accident.
+        bone.lock_scale = (True, True, True)
+        bone.lock_location = (bone.name != "root",) * 3
+    bones = rig.pose.bones
+    bones[FACE].lock_rotation = (True, True, True)
+    bones[FACE].lock_rotation_w = True
+    dress(rig, avatar)
     return rig
 
 
@@ -88,8 +94,3 @@ def _add_sliders(face: bpy.types.PoseBone, avatar: LayeredAvatar) -> None:
             description=f"Weight of the expression {name}",
             overridable=True,
         )
-
-
-def _dress(rig: bpy.types.Object) -> None:
-    rig.show_in_front = True
-    rig.data.display_type = "STICK"

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..backend.likeness.asset.layered import LayeredAvatar
 from ..backend.likeness.rig import POSED_JOINTS
-from .armature import FACE
+from .handles import FACE
 from .mesh import corrective_name
 
 ROTATION_ENTRIES = (

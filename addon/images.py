@@ -6,6 +6,8 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
+from ..backend.likeness.runtime.colour import srgb_to_linear
+
 
 def texture_image(name: str, png: bytes, *, encoded: bool) -> bpy.types.Image:
     """A texture, packed into the .blend file.
@@ -25,6 +27,18 @@ def texture_image(name: str, png: bytes, *, encoded: bool) -> bpy.types.Image:
     image.alpha_mode = "CHANNEL_PACKED"
     image.colorspace_settings.name = "sRGB" if encoded else "Non-Color"
     return image
+
+
+def mean_color(image: bpy.types.Image) -> tuple[float, float, float, float]:
+    """Mean colour (linear light) and alpha of an sRGB image: what a layer looks like from afar."""
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    # Every sixteenth texel is enough for a mean.
+    texels = pixels.reshape(-1, 4)[::16]
+    alpha = texels[:, 3:]
+    color = (srgb_to_linear(texels[:, :3]) * alpha).sum(0) / max(float(alpha.sum()), 1e-6)
+    red, green, blue = color.tolist()
+    return red, green, blue, float(alpha.mean())
 
 
 def weights_image(name: str, size: tuple[int, int]) -> bpy.types.Image:

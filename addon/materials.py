@@ -28,7 +28,9 @@ def add_nearest_only(mesh: bpy.types.Object) -> None:
     )
 
 
-def layer_material(name: str, decoded: bpy.types.NodeTree, outer_layers: int) -> bpy.types.Material:
+def layer_material(
+    name: str, decoded: bpy.types.NodeTree, outer_layers: int, solid_color: tuple[float, ...]
+) -> bpy.types.Material:
     """A layer's material.
 
     Parameters
@@ -38,9 +40,11 @@ def layer_material(name: str, decoded: bpy.types.NodeTree, outer_layers: int) ->
         Group with outputs ``Color`` and ``Alpha``.
     outer_layers : int
         How many layers lie around this one.
+    solid_color : tuple of four floats
+        What Solid mode shows.
     """
     material = bpy.data.materials.new(name)
-    material.use_nodes = True
+    material.diffuse_color = solid_color
     # Blended and without overlap, Eevee draws the nearest surface of each slot, slots in order: what the run-time says.
     material.surface_render_method = "BLENDED"
     material.use_transparency_overlap = False

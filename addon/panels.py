@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-from .armature import FACE, PROPERTY
+from .armature import PROPERTY
+from .handles import FACE
 from .materials import NEAREST_ONLY
 from .operators import (
     IMPORT_SCENE_OT_likeness,

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from mathutils import Quaternion
 
 from ..backend.likeness.rig import JOINTS, POSED_JOINTS, Pose
-from .armature import FACE, PROPERTY
+from .armature import PROPERTY
+from .handles import FACE
 
 Array = npt.NDArray[np.float32]
 

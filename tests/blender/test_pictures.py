@@ -1,0 +1,116 @@
+"""Both engines' pictures are the run-time's, in stills and in animations.
+
+Errors are in steps of 8 bits of sRGB over the avatar's pixels, on white. A picture's own rounding costs a quarter of a
+step on average; silhouettes may differ by a pixel where rays pass within a rounding error of an edge.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+import pytest
+from avatars import tiny_avatar, tiny_camera, tiny_poses
+from bl_ext.dev.likeness.addon import importing
+from bl_ext.dev.likeness.addon.batch import render_job
+from bl_ext.dev.likeness.addon.cameras import set_camera
+from bl_ext.dev.likeness.addon.jobs import Job
+from bl_ext.dev.likeness.addon.posing import key_pose
+from bl_ext.dev.likeness.addon.scene import ENGINES, sample_pixel_centres, set_up
+from bpy_extras.object_utils import world_to_camera_view
+from likeness.camera import Camera
+from likeness.runtime.colour import linear_to_srgb, srgb_to_linear
+from likeness.runtime.render import render
+from mathutils import Vector
+
+SIZE = 64
+VIEWS = {"rest": tiny_camera(SIZE, azimuth=0.5, elevation=0.2), "all": tiny_camera(SIZE, azimuth=-0.7)}
+"""A pose seen from each side."""
+
+
+def load(path):
+    """A PNG as linear, premultiplied light, first row on top."""
+    image = bpy.data.images.load(str(path))
+    image.alpha_mode = "CHANNEL_PACKED"
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    picture = pixels.reshape(image.size[1], image.size[0], 4)[::-1]
+    bpy.data.images.remove(image)
+    return np.concatenate([srgb_to_linear(picture[..., :3]) * picture[..., 3:], picture[..., 3:]], -1)
+
+
+def on_white(picture):
+    return 255 * linear_to_srgb(np.clip(picture[..., :3] + 1 - picture[..., 3:], 0, 1))
+
+
+def errors(found, expected):
+    difference = np.abs(on_white(found) - on_white(expected))
+    return difference[(found[..., 3] > 0) | (expected[..., 3] > 0)]
+
+
+def assert_equal_pictures(found, expected):
+    difference = errors(found, expected)
+    assert difference.mean() < 0.75
+    assert np.percentile(difference, 98) < 1.5
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_stills_are_the_run_times(imported, avatar, tmp_path, engine):
+    set_up(bpy.context.scene, len(avatar.layers))
+    for name, camera in VIEWS.items():
+        pose, path = tiny_poses()[name], tmp_path / f"{name}.png"
+        render_job(bpy.context, imported, Job(pose, camera, engine, path))
+        assert_equal_pictures(load(path), render(avatar, pose, camera))
+
+
+@pytest.mark.parametrize(("engine", "persistent"), [("eevee", False), ("cycles", False), ("cycles", True)])
+def test_animations_are_the_run_times(imported, avatar, tmp_path, engine, persistent):
+    scene, camera = bpy.context.scene, VIEWS["rest"]
+    set_up(scene, len(avatar.layers))
+    sample_pixel_centres(scene)
+    scene.render.engine, scene.render.use_persistent_data = ENGINES[engine], persistent
+    set_camera(scene, camera)
+    poses = [tiny_poses()[name] for name in ("rest", "smile", "all")]
+    for frame, pose in enumerate(poses, 1):
+        key_pose(imported.armature, pose, frame)
+    scene.frame_start, scene.frame_end = 1, len(poses)
+    scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGBA"
+    scene.render.filepath = f"{tmp_path}/"
+    bpy.ops.render.render(animation=True)
+    for frame, pose in enumerate(poses, 1):
+        assert_equal_pictures(load(tmp_path / f"{frame:04d}.png"), render(avatar, pose, camera))
+
+
+def test_sixteen_bases_fit_into_cycles(tmp_path):
+    """A full decoder is near the end of Cycles' stack; beyond it, a picture comes out magenta or black."""
+    avatar = tiny_avatar(layer_count=1, basis_count=16, tile_size=16, rows=8, columns=10)
+    made = importing.create_avatar(bpy.context, avatar, "Full")
+    set_up(bpy.context.scene, 1)
+    path = tmp_path / "full.png"
+    render_job(bpy.context, made, Job(tiny_poses()["rest"], tiny_camera(32), "cycles", path))
+    assert_equal_pictures(load(path), render(avatar, tiny_poses()["rest"], tiny_camera(32)))
+
+
+def test_sharp_textures_do_not_bleed(tmp_path):
+    """Transparent texels with loud colours beside opaque ones, seen small: neither engine may blend them wrongly."""
+    avatar = tiny_avatar(layer_count=2, hard_edges=True)
+    made = importing.create_avatar(bpy.context, avatar, "Sharp")
+    set_up(bpy.context.scene, 2)
+    camera = tiny_camera(48, distance=0.9)
+    expected = render(avatar, tiny_poses()["smile"], camera)
+    for engine in ENGINES:
+        path = tmp_path / f"{engine}.png"
+        render_job(bpy.context, made, Job(tiny_poses()["smile"], camera, engine, path))
+        assert_equal_pictures(load(path), expected)
+
+
+@pytest.mark.parametrize(("fx", "fy"), [(150.0, 150.0), (150.0, 120.0), (120.0, 150.0)])
+def test_camera_has_the_pictures_intrinsics(fx, fy):
+    camera = Camera(160, 90, fx, fy, 70.5, 52.25, tiny_camera(64, azimuth=0.4, elevation=0.3).camera_to_world)
+    scene = bpy.context.scene
+    viewer = set_camera(scene, camera)
+    bpy.context.view_layer.update()
+    points = np.random.default_rng(0).uniform(-0.1, 0.1, (20, 3)).astype(np.float32)
+    for point, expected in zip(points, camera.project(points), strict=True):
+        x, y, z = point.tolist()
+        share = world_to_camera_view(scene, viewer, Vector((x, -z, y)))
+        np.testing.assert_allclose((share.x * 160, (1 - share.y) * 90), expected, atol=0.01)
