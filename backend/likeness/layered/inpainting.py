@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from scipy.spatial import KDTree
 
 from ..raster.interface import Rasteriser
+from .baked_texels import dilated
 from .compositing import transmittance
 from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
@@ -101,11 +101,7 @@ def inpainted(
                 own = values[layer][unknown][:, layout.alpha]
                 filled[:, layout.alpha] = np.minimum(filled[:, layout.alpha], own) * trust
             values[layer][unknown] = trust * values[layer][unknown] + (1 - trust) * filled
-        if covered[layer].any():
-            nearest = np.empty((2, *covered[layer].shape), np.int32)
-            distance_transform_edt(~covered[layer], return_distances=False, return_indices=True, indices=nearest)
-            values[layer] = values[layer][nearest[0], nearest[1]]
-    return torch.as_tensor(values, device=textures.device)
+    return dilated(torch.as_tensor(values, device=textures.device), surface.covered)
 
 
 def _continued(positions: np.ndarray, values: np.ndarray, known: np.ndarray, unknown: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ class FineTuningPreset:
     expression_weight: float = 0.02
     expression_noise: float = 0.02
     turn_noise: float = 0.15
-    seen_threshold: float = 0.01
+    seen_threshold: float = 0.1
     inspected_frames: int = 40
 
 

@@ -1,4 +1,4 @@
-"""Where each texel of the layers' tiles lies on its mesh."""
+"""Points and normals of the layers' surfaces at the texels of their tiles."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import normalize
 
-from ..camera import Camera
-from ..raster.interface import Rasteriser, barycentrics
+from ..raster.interface import Rasteriser
 from ..raster.vertex_normals import vertex_normals
+from .baked_texels import baked_texels
 from .proxies import Proxies
-from .rendering import ray_directions
-
-_IDENTITY = torch.eye(4).numpy()
 
 
 @dataclass(frozen=True)
 class TexelSurface:
-    """Points of the surface at texel centres; texels between charts have none.
+    """The surface at texel centres; texels between charts have none.
 
     Attributes
     ----------
@@ -34,7 +31,7 @@ class TexelSurface:
 
 
 def texel_surface(proxies: Proxies, rasteriser: Rasteriser) -> TexelSurface:
-    """Find each texel's point by rasterising the layers in texture space.
+    """Find each texel's point and smooth normal.
 
     Parameters
     ----------
@@ -42,24 +39,11 @@ def texel_surface(proxies: Proxies, rasteriser: Rasteriser) -> TexelSurface:
         Torch tensors.
     rasteriser : Rasteriser
     """
+    texels = baked_texels(proxies, rasteriser)
     size, device = proxies.tile_size, proxies.positions.device
-    # A picture of the unit square at distance one: pixel (column, row) is texel (column, row).
-    camera = Camera(size, size, float(size), float(size), 0.0, 0.0, _IDENTITY)
-    flat = torch.stack([proxies.uv[:, 0], -proxies.uv[:, 1], -torch.ones_like(proxies.uv[:, 0])], 1)
-    # Charts may be mirrored, and the rasteriser culls what faces away: offer each triangle both ways round.
-    count = len(proxies.faces)
-    both = torch.cat([proxies.faces_uv, proxies.faces_uv.flip(1)])
-    layers = torch.cat([proxies.face_layers, proxies.face_layers])
-    seen = rasteriser(flat, both, layers, proxies.layer_count, camera).view(-1)
-    places = (seen >= 0).nonzero()[:, 0]
-    triangles = (seen[places] % count).long()
-    rays = ray_directions(camera, device)[places % (size * size)]
-    weights = barycentrics(flat[proxies.faces_uv[triangles].long()], rays)[..., None]
-    corners = proxies.faces[triangles].long()
-    normals = vertex_normals(proxies.positions, proxies.faces)
-    positions = torch.zeros(len(seen), 3, device=device)
-    directions = torch.zeros(len(seen), 3, device=device)
-    positions[places] = (proxies.positions[corners] * weights).sum(1)
-    directions[places] = normalize((normals[corners] * weights).sum(1), dim=1)
-    shape = (proxies.layer_count, size, size)
-    return TexelSurface((seen >= 0).view(shape), positions.view(*shape, 3), directions.view(*shape, 3))
+    positions, normals = torch.zeros(2, proxies.layer_count, size, size, 3, device=device)
+    places = texels.layers, texels.rows, texels.columns
+    positions[places] = texels.interpolated(proxies, proxies.positions)
+    smooth = vertex_normals(proxies.positions, proxies.faces)
+    normals[places] = normalize(texels.interpolated(proxies, smooth), dim=1)
+    return TexelSurface(texels.coverage(proxies), positions, normals)
