@@ -113,20 +113,12 @@ def pack_charts(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating], ti
 def _packed(uv: Array, faces_uv: Indices) -> tuple[Atlas, float]:
     """Charts after packing, in texels, and the side of the square that holds them."""
     packed = xatlas.Atlas()
-    # As a flat mesh: given as texture coordinates, xatlas would scale every chart as it likes.
-    flat = np.concatenate([uv, np.zeros_like(uv[:, :1])], 1)
-    packed.add_mesh(np.ascontiguousarray(flat, np.float32), faces_uv.astype(np.uint32))
+    # As texture coordinates and not as a flat mesh, of which xatlas would cut charts anew at every fold.
+    packed.add_uv_mesh(np.ascontiguousarray(uv, np.float32), faces_uv.astype(np.uint32))
     packed.generate(xatlas.ChartOptions(), _packing(texels_per_unit=1.0))
     _, faces, places = packed[0]
-    faces = faces.astype(np.int32)
     size = float(max(packed.width, packed.height)) if packed.atlas_count == 1 else np.inf
-    places = (places * [packed.width, packed.height]).astype(np.float32)
-    # Triangles without area get no place of their own; their corners take those of neighbours that have one.
-    solid = Atlas(places, faces).face_areas() > 0
-    replaced = np.zeros(len(uv), np.int32)
-    replaced[faces_uv[solid]] = faces[solid]
-    faces[~solid] = replaced[faces_uv[~solid]]
-    return Atlas(places, faces), size
+    return Atlas((places * [packed.width, packed.height]).astype(np.float32), faces.astype(np.int32)), size
 
 
 def _scaled(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating]) -> Array:
