@@ -55,10 +55,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=_ROOT / ".likeness/sample_capture", help="where renders are kept")
     parser.add_argument("--blender", type=Path, default=_ROOT / ".venv/blender-5.0/bin/python")
     parser.add_argument("--frames", type=int, default=FRAMES, help="fewer frames, evenly chosen, for a preview")
-    parser.add_argument("--samples", type=int, default=32)
+    parser.add_argument("--samples", type=int, default=28)
     parser.add_argument("--parts", type=int, default=2, help="processes that render at the same time")
     parser.add_argument("--stage-only", action="store_true", help="stop before rendering; tells the stage's folder")
-    parser.add_argument("--quality", type=int, default=93, help="of the frames' JPEG")
+    parser.add_argument("--quality", type=int, default=95, help="of the frames' JPEG")
     options = parser.parse_args()
     if options.head:
         head = load_head(options.head)
