@@ -15,7 +15,7 @@ from likeness.asset import write_layered_avatar
 from likeness.capture.model import Capture
 from likeness.errors import LikenessError
 from likeness.layered import training
-from likeness.layered.frames import face_mask, load_frames
+from likeness.layered.frames import face_mask, load_frames, without_background
 from likeness.layered.geometry_preset import GeometryPreset, StageOnePreset
 from likeness.layered.playback import Player
 from likeness.layered.presets import PREVIEW
@@ -148,6 +148,19 @@ def test_a_missing_picture_is_named(capture):
     broken = replace(capture, frames=("gone.png", *capture.frames[1:]))
     with pytest.raises(LikenessError, match=r"gone\.png"):
         load_frames(broken, SIZE)
+
+
+def test_outlines_have_the_persons_colour():
+    # A red person before a white wall, half mixed in the column between.
+    picture = np.full((4, 5, 3), 255, np.uint8)
+    matte = np.zeros((4, 5), np.uint8)
+    picture[:, :2] = [200, 0, 0]
+    matte[:, :2] = 255
+    picture[:, 2] = [227, 127, 127]
+    matte[:, 2] = 120
+    cleaned = without_background(picture, matte)
+    np.testing.assert_array_equal(cleaned, np.broadcast_to(np.uint8([200, 0, 0]), picture.shape))
+    np.testing.assert_array_equal(without_background(picture, np.zeros_like(matte)), picture)
 
 
 def test_a_face_is_inside_its_landmarks():

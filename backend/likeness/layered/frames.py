@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..camera import Camera
 from ..capture.model import Capture
 from ..errors import LikenessError
+
+SOLID = 240
+"""Matte from which a pixel counts as all person, 0..255."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ class TrainingFrames:
         return int(self.pictures.shape[2]), int(self.pictures.shape[1])
 
 
-def load_frames(capture: Capture, longer_side: int, device: torch.device | str = "cpu") -> TrainingFrames:
+def load_frames(
+    capture: Capture, longer_side: int, device: torch.device | str = "cpu", *, clean_outlines: bool = True
+) -> TrainingFrames:
     """Read a capture's pictures at a working size.
 
     Parameters
@@ -64,6 +70,8 @@ def load_frames(capture: Capture, longer_side: int, device: torch.device | str =
         Size of the longer side, pixels; pictures are never enlarged.
     device : torch.device or str
         Where the tensors shall live.
+    clean_outlines : bool
+        Remove what shines through at outlines, see :func:`without_background`.
 
     Raises
     ------
@@ -77,11 +85,10 @@ def load_frames(capture: Capture, longer_side: int, device: torch.device | str =
     mattes = np.empty((count, height, width), np.uint8)
     for index in range(count):
         picture = _read(capture, capture.frames[index], cv2.IMREAD_COLOR)
-        pictures[index] = cv2.cvtColor(
-            cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB
-        )
+        picture = cv2.cvtColor(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
         matte = _read(capture, capture.mattes[index], cv2.IMREAD_GRAYSCALE)
         mattes[index] = cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA)
+        pictures[index] = without_background(picture, mattes[index]) if clean_outlines else picture
     masks = [
         face_mask(points * [width / capture.width, height / capture.height], width, height)
         for points in capture.landmarks
@@ -98,6 +105,35 @@ def load_frames(capture: Capture, longer_side: int, device: torch.device | str =
         training=capture.training,
         held_out=capture.held_out,
     )
+
+
+def without_background(picture: npt.NDArray[np.uint8], matte: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A picture whose outlines have the person's colour, not a mixture with what was behind.
+
+    Where the matte says that a pixel is partly background, its colour is a mixture. An avatar that learns it carries a
+    fringe of the filmed room. Such pixels take the colour of the nearest one that is all person, the more, the less of
+    the person they show.
+
+    Parameters
+    ----------
+    picture : (H, W, 3) uint8
+    matte : (H, W) uint8
+
+    Returns
+    -------
+    (H, W, 3) uint8
+    """
+    solid = matte >= SOLID
+    if not solid.any():
+        return picture
+    _, labels = cv2.distanceTransformWithLabels(
+        (~solid).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Every solid pixel has a label of its own; the others have that of the nearest.
+    colours = np.zeros((labels.max() + 1, 3), np.float32)
+    colours[labels[solid]] = picture[solid]
+    own = np.clip((matte.astype(np.float32) - SOLID / 2) / (SOLID / 2), 0, 1)[..., None]
+    return np.rint(own * picture + (1 - own) * colours[labels]).astype(np.uint8)
 
 
 def face_mask(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
