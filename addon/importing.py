@@ -97,7 +97,7 @@ def _create(context: bpy.types.Context, avatar: LayeredAvatar, name: str) -> Imp
     collection = bpy.data.collections.new(name)
     context.scene.collection.children.link(collection)
     rig = create_armature(context, name, avatar, collection)
-    mesh = create_mesh(name, avatar, materials)
+    mesh = create_mesh(f"{name} Layers", avatar, materials)
     add_nearest_only(mesh)
     collection.objects.link(mesh)
     mesh.parent = rig

@@ -101,7 +101,8 @@ def _job(entry: Any, folder: Path, expression_count: int, where: str) -> Job:
     return Job(
         Pose(**{name: _array(pose, name, shape, where) for name, shape in vectors.items()}),
         Camera(
-            **{name: int(number) for name, number in sizes.items()},
+            int(sizes["width"]),
+            int(sizes["height"]),
             **lengths,
             camera_to_world=_array(camera, "camera_to_world", (4, 4), where),
         ),

@@ -149,16 +149,19 @@ class LIKENESS_OT_set_up_scene(_AvatarOperator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There must be an avatar, and something to set up."""
-        if not super().poll(context):
-            return False
-        if is_set_up(context.scene, active_rig(context).data[PROPERTY]["layers"]):
+        rig = active_rig(context)
+        if rig is None:
+            return super().poll(context)
+        if is_set_up(context.scene, rig.data[PROPERTY]["layers"]):
             cls.poll_message_set("The scene is set up")
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Set up."""
-        set_up(context.scene, active_rig(context).data[PROPERTY]["layers"])
+        rig = active_rig(context)
+        if rig is not None:
+            set_up(context.scene, rig.data[PROPERTY]["layers"])
         return {"FINISHED"}
 
 

@@ -135,7 +135,7 @@ def test_bones_stand_where_joints_are(imported, avatar):
 
 def test_operator_and_api_make_the_same(avatar, avatar_file):
     assert bpy.ops.import_scene.likeness(filepath=str(avatar_file)) == {"FINISHED"}
-    by_operator = contents(), read(bpy.context.scene.objects["Tiny.001"].data.vertices, "co", 3)
+    by_operator = contents(), read(bpy.context.scene.objects["Tiny Layers"].data.vertices, "co", 3)
     bpy.ops.wm.read_homefile(use_empty=True)
     made = importing.create_avatar(bpy.context, avatar, "Tiny")
     assert contents() == by_operator[0]
