@@ -159,7 +159,7 @@ def test_outlines_have_the_persons_colour():
     picture[:, 2] = [227, 127, 127]
     matte[:, 2] = 120
     cleaned = without_background(picture, matte)
-    np.testing.assert_array_equal(cleaned, np.broadcast_to(np.uint8([200, 0, 0]), picture.shape))
+    np.testing.assert_array_equal(cleaned, np.broadcast_to(np.array([200, 0, 0], np.uint8), picture.shape))
     np.testing.assert_array_equal(without_background(picture, np.zeros_like(matte)), picture)
 
 

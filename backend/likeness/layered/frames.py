@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -107,7 +108,7 @@ def load_frames(
     )
 
 
-def without_background(picture: npt.NDArray[np.uint8], matte: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def without_background(picture: npt.NDArray[Any], matte: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """A picture whose outlines have the person's colour, not a mixture with what was behind.
 
     Where the matte says that a pixel is partly background, its colour is a mixture. An avatar that learns it carries a
@@ -130,6 +131,7 @@ def without_background(picture: npt.NDArray[np.uint8], matte: npt.NDArray[np.uin
         (~solid).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     # Every solid pixel has a label of its own; the others have that of the nearest.
+    labels = np.asarray(labels, np.intp)
     colours = np.zeros((labels.max() + 1, 3), np.float32)
     colours[labels[solid]] = picture[solid]
     own = np.clip((matte.astype(np.float32) - SOLID / 2) / (SOLID / 2), 0, 1)[..., None]
