@@ -29,16 +29,22 @@ def texture_image(name: str, png: bytes, *, encoded: bool) -> bpy.types.Image:
     return image
 
 
-def mean_color(image: bpy.types.Image) -> tuple[float, float, float, float]:
-    """Mean colour (linear light) and alpha of an sRGB image: what a layer looks like from afar."""
+def solid_color(image: bpy.types.Image) -> tuple[float, float, float, float]:
+    """What stands for a layer in Solid mode: the mean colour (linear light) and alpha of its bases.
+
+    A layer that is more opaque than not is made solid: faces of one layer that show through others are no help.
+    """
     pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
     image.pixels.foreach_get(pixels)
-    # Every sixteenth texel is enough for a mean.
+    # Every sixteenth texel is enough for a mean; between charts and tiles there is nothing.
     texels = pixels.reshape(-1, 4)[::16]
+    texels = texels[texels[:, 3] > 0]
+    if not len(texels):
+        return 0.5, 0.5, 0.5, 1.0
     alpha = texels[:, 3:]
-    color = (srgb_to_linear(texels[:, :3]) * alpha).sum(0) / max(float(alpha.sum()), 1e-6)
-    red, green, blue = color.tolist()
-    return red, green, blue, float(alpha.mean())
+    red, green, blue = ((srgb_to_linear(texels[:, :3]) * alpha).sum(0) / alpha.sum()).tolist()
+    opacity = float(alpha.mean())
+    return red, green, blue, 1.0 if opacity > 0.5 else opacity
 
 
 def weights_image(name: str, size: tuple[int, int]) -> bpy.types.Image:

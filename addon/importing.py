@@ -15,7 +15,7 @@ from .armature import create_armature
 from .decoder import store_decoder
 from .decoder_graph import DecoderShape, build_decoder, build_layer
 from .drivers import drive_shape_keys
-from .images import mean_color, texture_image, weights_image
+from .images import solid_color, texture_image, weights_image
 from .live import refresh
 from .materials import add_nearest_only, layer_material
 from .mesh import create_mesh
@@ -93,7 +93,7 @@ def _create(context: bpy.types.Context, avatar: LayeredAvatar, name: str) -> Imp
         features = texture_image(f"{label} Features", layer.features, encoded=False)
         bases = texture_image(f"{label} Bases", layer.bases, encoded=True)
         look = build_layer(label, groups, features, bases)
-        materials.append(layer_material(label, look, len(avatar.layers) - 1 - index, mean_color(bases)))
+        materials.append(layer_material(label, look, len(avatar.layers) - 1 - index, solid_color(bases)))
     collection = bpy.data.collections.new(name)
     context.scene.collection.children.link(collection)
     rig = create_armature(context, name, avatar, collection)
