@@ -39,13 +39,13 @@ def open_core(proxies: Proxies) -> Proxies:
     if not len(heads):
         return proxies
     head = plain.faces[plain.face_layers == heads[0]]
-    rim = _rim(head)
+    rim = _rim(plain.positions, head)
     if not len(rim):
         return proxies
     centres = plain.positions[plain.faces].mean(1)
     parts = (torch.as_tensor(part) for part in (plain.positions, head, centres))
     to_head = signed_distance(*parts)[0].abs().numpy()
-    to_rim, _ = KDTree(plain.positions[rim]).query(centres)
+    to_rim, _ = KDTree(rim).query(centres)
     kept = np.flatnonzero((plain.face_layers >= heads[0]) | (to_head > REACH) | (to_rim < MARGIN))
     return replace(
         proxies,
@@ -55,15 +55,17 @@ def open_core(proxies: Proxies) -> Proxies:
     )
 
 
-def _rim(faces: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
-    """Vertices on a mesh's longest border; shorter ones surround eyes or teeth."""
+def _rim(positions: npt.NDArray[np.float32], faces: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """Points (N, 3) along a mesh's widest border; narrower ones surround mouth and eyes, and may have more vertices."""
     edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1)
     edges, counts = np.unique(edges, axis=0, return_counts=True)
     border = edges[counts == 1]
     if not len(border):
-        return np.zeros(0, np.intp)
+        return np.zeros((0, 3), np.float32)
     vertices, joined = np.unique(border, return_inverse=True)
     joined = joined.reshape(-1, 2)
     graph = sparse.coo_matrix((np.ones(len(joined)), joined.T), (len(vertices), len(vertices)))
     _, labels = connected_components(graph, directed=False)
-    return vertices[labels == np.bincount(labels).argmax()]
+    widths = [np.ptp(positions[vertices[labels == label]], axis=0).max() for label in range(labels.max() + 1)]
+    start, end = positions[border[labels[joined[:, 0]] == int(np.argmax(widths))]].swapaxes(0, 1)
+    return np.concatenate([start + share * (end - start) for share in (0.0, 0.25, 0.5, 0.75)])
