@@ -87,13 +87,16 @@ def _create(context: bpy.types.Context, avatar: LayeredAvatar, name: str) -> Imp
     shape = DecoderShape.of(avatar)
     weights = tuple(weights_image(f"{name} {label}", shape.weights_size) for label in ("Weights", "Other Weights"))
     groups = build_decoder(name, shape, weights[0])
-    materials = []
+    materials, opacity = [], 1.0
     for index, layer in enumerate(avatar.layers):
         label = f"{name} Layer {index + 1}"
         features = texture_image(f"{label} Features", layer.features, encoded=False)
         bases = texture_image(f"{label} Bases", layer.bases, encoded=True)
         look = build_layer(label, groups, features, bases)
-        materials.append(layer_material(label, look, len(avatar.layers) - 1 - index, solid_color(bases)))
+        # In Solid mode no layer hides one that lies within: what textures hold where nobody ever looked may be opaque.
+        red, green, blue, alpha = solid_color(bases)
+        opacity = min(opacity, alpha)
+        materials.append(layer_material(label, look, len(avatar.layers) - 1 - index, (red, green, blue, opacity)))
     collection = bpy.data.collections.new(name)
     context.scene.collection.children.link(collection)
     rig = create_armature(context, name, avatar, collection)
