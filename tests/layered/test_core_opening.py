@@ -28,7 +28,7 @@ def test_what_the_head_mesh_covers_is_left_out():
     opened = open_core(proxies)
     centres = opened.positions[opened.faces].mean(1)
     core, head, shell = (centres[opened.face_layers == layer] for layer in range(3))
-    assert core[:, 2].max() < 0.02 + 2 * MARGIN
+    assert core[:, 2].max() < 0.02 + 1.5 * MARGIN
     # Behind the rim, by more than an edge of these coarse meshes, the core is whole.
     before = proxies.positions[proxies.faces[proxies.face_layers == 0]].mean(1)
     assert (core[:, 2] < 0.0).sum() == (before[:, 2] < 0.0).sum()

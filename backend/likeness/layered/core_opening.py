@@ -19,8 +19,9 @@ from scipy.spatial import KDTree
 from ..raster.mesh_query import signed_distance
 from .proxies import Proxies
 
-MARGIN = 0.015
-"""What the core keeps inside the head mesh's rim, metres, so that no gap shows between them."""
+MARGIN = 0.03
+"""What the core keeps inside the head mesh's rim, metres: the sides of the face are filmed at grazing angles, where the
+head mesh may stay a little transparent. Mouth and eyes lie farther in."""
 
 REACH = 0.015
 """How far from the head mesh the core counts as covered, metres."""
