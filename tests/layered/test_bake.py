@@ -25,7 +25,7 @@ GEOMETRY = GeometryPreset(
     shell_faces=1200,
     hull_frames=6,
     outline_steps=10,
-    stage_one=StageOnePreset(cell=0.012, pixels=400, extraction_steps=(0.5,)),
+    stage_one=StageOnePreset(steps=60, cell=0.012, pixels=400, extraction_steps=(0.5,), keep_look=True),
 )
 PRESET = replace(PREVIEW, geometry=GEOMETRY, picture_size=64, basis_count=2, feature_size=4, tile_size=64, threads=0)
 
@@ -105,10 +105,11 @@ def test_texels_off_the_surface_continue_the_nearest():
 
 def test_stage_one_learns_saves_and_bakes(scene, tmp_path):
     capture, frames = scene
-    learned = train_stage_one(frames, capture, PRESET, seconds=6)
+    learned = train_stage_one(frames, capture, PRESET, seconds=600)
     losses = np.array(learned.losses)
-    assert len(losses) >= 10
-    assert losses[-5:].mean() < 0.8 * losses[:3].mean()
+    assert len(losses) == 60
+    # Backgrounds and frames differ from step to step, so means over several are compared.
+    assert losses[-15:].mean() < 0.8 * losses[:15].mean()
     save_stage_one(learned, tmp_path / "stage-one")
     again = load_stage_one(tmp_path / "stage-one", frames, capture, PRESET)
     for before, after in zip(learned.manifold.parameters(), again.manifold.parameters(), strict=True):
@@ -117,3 +118,8 @@ def test_stage_one_learns_saves_and_bakes(scene, tmp_path):
     assert torch.isfinite(baked.textures).all()
     assert baked.textures.min() >= 0 and baked.textures.max() <= 1
     assert baked.layer_count == len(GEOMETRY.levels)
+    fresh = replace(PRESET, geometry=replace(GEOMETRY, stage_one=replace(GEOMETRY.stage_one, keep_look=False)))
+    projected = bake(again, frames, capture, fresh)
+    # The same surface, another look.
+    torch.testing.assert_close(projected.positions, baked.positions)
+    assert (projected.textures - baked.textures).abs().mean() > 0.01

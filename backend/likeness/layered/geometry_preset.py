@@ -11,6 +11,8 @@ class StageOnePreset:
 
     Attributes
     ----------
+    steps : int
+        At most this many; the time budget may end it sooner.
     cell : float
         Grid cell of the layers' extraction during training, metres; hits are refined onto the level set, so it may be
         coarse.
@@ -28,9 +30,11 @@ class StageOnePreset:
         Weights of the outline's loss (distances in centimetres), of the corrections' roughness, and of the squared
         corrections on the face's skin in centimetres, where the head model knows better.
     keep_look : bool
-        Whether baking keeps the learned radiance, or textures the learned layers with projected pictures anew.
+        Whether baking keeps the learned radiance, or textures the learned layers with projected pictures anew. In a few
+        minutes the radiance gets less sharp than pictures are, and spreads the face over shells.
     """
 
+    steps: int = 3000
     cell: float = 0.0075
     extraction_steps: tuple[float, ...] = (0.12, 0.22, 0.34, 0.5, 0.7)
     pixels: int = 5000
@@ -42,7 +46,7 @@ class StageOnePreset:
     mask_weight: float = 0.05
     roughness_weight: float = 0.02
     skin_weight: float = 1.0
-    keep_look: bool = True
+    keep_look: bool = False
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def train_stage_one(
     capture : Capture
     preset : Preset
     seconds : float
-        Time budget, the preparation of fields included.
+        Time budget, the preparation of fields included; the preset's steps may end it sooner.
     seed : int
     progress : callable
         Told the stage, the part of it that is done and a line about it.
@@ -133,7 +133,7 @@ def _trained(
     layers = training_layers(state.field, state.manifold, preset)
     pending = list(numbers.extraction_steps)
     step, order = 0, []
-    while (done := (time.monotonic() - start) / seconds) < 1:
+    while (done := max((time.monotonic() - start) / seconds, step / numbers.steps)) < 1:
         if pending and done >= pending[0]:
             pending.pop(0)
             layers = training_layers(state.field, state.manifold, preset, layers)
