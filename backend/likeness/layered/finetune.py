@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from ..raster.interface import Rasteriser
 from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
 from .corrections import CorrectionOptimiser
 from .decoder import AppearanceDecoder
-from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices, rotation_matrices
+from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
 from .frames import TrainingFrames
 from .presets import FineTuningPreset, Preset
 from .proxies import Proxies
@@ -177,13 +177,13 @@ def _loss(
         # Corrections turn normals by a fraction of a degree, so they are computed once per frame.
         scene.normals[index] = smooth_normals(proxies, vertices.detach())
     hits = find_hits(proxies, vertices, scene.normals[index], triangles[:, pixels], scene.directions[pixels])
-    hits = replace(hits, normals=hits.normals @ rotation_matrices(numbers.turn_noise * torch.randn(3)).to(device))
     conditions = pose.conditions + numbers.expression_noise * torch.randn_like(pose.conditions)
     colours, alphas = shade(hits, scene.table.sample, proxies.layout, scene.decoder(conditions))
     background = _background(random).to(device)
     picture = composite(colours, alphas)
     truth, matte = target(frames, index, pixels, background)
-    loss = (linear_to_srgb(over(picture, background)) - linear_to_srgb(truth)).abs().mean()
+    error = linear_to_srgb(over(picture, background)) - linear_to_srgb(truth)
+    loss = error.abs().mean() + numbers.squared_weight * error.square().mean()
     loss = loss + numbers.alpha_weight * (picture[:, 3] - matte).abs().mean()
     if numbers.distortion_weight:
         loss = loss + numbers.distortion_weight * distortion(layer_shares(alphas), 100 * proxies.levels)

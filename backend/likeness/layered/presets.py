@@ -35,6 +35,8 @@ class FineTuningPreset:
         Part of the run after which corrections are learnt too, 0..1.
     correction_interval : int
         Corrections take part in every so-manieth step.
+    squared_weight : float
+        Weight of the squared error of sRGB values beside the absolute one, which has weight 1.
     alpha_weight : float
         Weight of |alpha - matte|.
     distortion_weight : float
@@ -45,9 +47,6 @@ class FineTuningPreset:
         Weight of the squared expression corrections.
     expression_noise : float
         Standard deviation of noise on the decoder's conditions.
-    turn_noise : float
-        Standard deviation, radians, of a turn of all normals that the decoder sees in a step; with it the look changes
-        smoothly with the view, also beyond the views that were filmed.
     seen_threshold : float
         Pixels per frame, on average, that must have shown a texel for its values to count as learnt.
     inspected_frames : int
@@ -66,12 +65,12 @@ class FineTuningPreset:
     expression_rate: float = 2e-3
     correction_start: float = 0.1
     correction_interval: int = 2
+    squared_weight: float = 4.0
     alpha_weight: float = 0.1
     distortion_weight: float = 0.02
     agreement_weight: float = 0.0
     expression_weight: float = 0.02
     expression_noise: float = 0.02
-    turn_noise: float = 0.15
     seen_threshold: float = 0.1
     inspected_frames: int = 40
 
