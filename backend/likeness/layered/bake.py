@@ -30,7 +30,7 @@ def bake(learned: StageOne, frames: TrainingFrames, capture: Capture, preset: Pr
     """
     field, manifold = learned.field, learned.manifold
     grid = field.grid.with_cell(preset.geometry.extraction_cell)
-    layers = shaped_layers(field.head, field.deformer, manifold.volume(grid), grid, preset)
+    layers = shaped_layers(field.head, field.deformer.with_torso(learned.torso), manifold.volume(grid), grid, preset)
     if not preset.geometry.stage_one.keep_look:
         return first_looked(layers, frames, preset, seed=0)
     proxies = layers.proxies.torch()

@@ -75,6 +75,8 @@ class CanonicalHead:
         Its skinning transforms.
     attributes : Attributes
         Of the head's own vertices.
+    still_torso : bool
+        Whether the torso follows the ``body`` joint; the root if not.
     """
 
     model: HeadModel
@@ -85,6 +87,7 @@ class CanonicalHead:
     features: Array
     transforms: Array
     attributes: Attributes
+    still_torso: bool
 
     def to_canonical(self, rest_points: Array, attributes: Attributes) -> Array:
         """Canonical positions (N, 3) of rest points (N, 3)."""
@@ -159,9 +162,9 @@ def canonical_head(head: HeadModel, identity: npt.ArrayLike, still_torso: bool =
     )
     transforms = skinning_transforms(pose, joints)
     features = corrective_features(pose.joint_rotations)
-    unmoved = CanonicalHead(head, rest, rest, joints, pose, features, transforms, attributes)
+    unmoved = CanonicalHead(head, rest, rest, joints, pose, features, transforms, attributes, still_torso)
     points = unmoved.to_canonical(rest, attributes)
-    return CanonicalHead(head, rest, points, joints, pose, features, transforms, attributes)
+    return CanonicalHead(head, rest, points, joints, pose, features, transforms, attributes, still_torso)
 
 
 def brow_height(head: CanonicalHead) -> float:

@@ -6,8 +6,11 @@ weights blur, for they would tear hair where the nearest skin jumps from head to
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import sparse
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
@@ -15,6 +18,7 @@ from scipy.spatial import KDTree
 from ..rig import AVATAR_JOINTS, CORRECTIVE_COUNT
 from .canonical import Attributes, CanonicalHead, bare_vertices
 from .grid import Grid
+from .torso import TorsoShare
 
 Array = npt.NDArray[np.float32]
 
@@ -49,6 +53,7 @@ class Deformer:
         self._used = np.flatnonzero(np.abs(self._moves).max(0) > 0)
         self._moves = np.ascontiguousarray(self._moves[:, self._used])
         self._weights = attributes.skin_weights
+        self._torso: TorsoShare | None = None
         self._bare = np.isin(self._skin, bare_vertices(head)).astype(np.float32)
         self._grid = Grid.over(low, high, cell)
         nodes = self._grid.points()
@@ -85,7 +90,7 @@ class Deformer:
         attributes = Attributes(
             moves[:, :split].reshape(len(points), 3, -1),
             moves[:, split:].reshape(len(points), 3, -1),
-            few_influences(self._softened(points, blend @ self._weights, distance)),
+            few_influences(self._shifted(points, self._softened(points, blend @ self._weights, distance))),
         )
         return attributes, blend @ self._bare
 
@@ -107,6 +112,18 @@ class Deformer:
         shape = (len(points), len(self._skin))
         blend = sparse.csr_matrix((influence.ravel().astype(np.float32), (rows, indices[:, :-1].ravel())), shape)
         return blend, nearest[:, 0].astype(np.float32)
+
+    def with_torso(self, torso: TorsoShare) -> Deformer:
+        """The same with a learned correction of the torso's share."""
+        corrected = copy(self)
+        corrected._torso = torso
+        return corrected
+
+    @torch.no_grad()
+    def _shifted(self, points: Array, weights: Array) -> Array:
+        if self._torso is None:
+            return weights
+        return self._torso(torch.as_tensor(points), torch.as_tensor(weights, dtype=torch.float32)).numpy()
 
     def _softened(self, points: Array, weights: Array, distance: Array) -> Array:
         narrow, wide = (self._grid.sample(volume, points) for volume in self._blurred)

@@ -43,16 +43,16 @@ class Manifold(torch.nn.Module):
     def forward(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Values (N,) at points (N, 3), differentiable by the corrections alone, and gradients (N, 3), by nothing."""
         points = points.detach()
-        total, gradient = _interpolated(self.values, self.grid, points)
+        total, gradient = interpolated(self.values, self.grid, points)
         for grid, table in zip(self.residual_grids, self.residuals, strict=True):
-            value, slope = _interpolated(table, grid, points)
+            value, slope = interpolated(table, grid, points)
             total, gradient = total + value, gradient + slope
         return total, gradient
 
     def correction(self, points: torch.Tensor) -> torch.Tensor:
         """The learned part (N,) of the field at points (N, 3)."""
         parts = zip(self.residuals, self.residual_grids, strict=True)
-        return torch.stack([_interpolated(table, grid, points)[0] for table, grid in parts]).sum(0)
+        return torch.stack([interpolated(table, grid, points)[0] for table, grid in parts]).sum(0)
 
     def roughness(self) -> torch.Tensor:
         """Mean squared second difference of the corrections, in units of their cells: keeps layers smooth."""
@@ -147,7 +147,7 @@ class RadianceField(torch.nn.Module):
         return torch.sigmoid(torch.cat([raw[:, : self._alpha.start], alpha, raw[:, self._alpha.stop :]], 1))
 
 
-def _interpolated(table: torch.Tensor, grid: Grid, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def interpolated(table: torch.Tensor, grid: Grid, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Trilinear values (N,), differentiable by the table, and their gradients (N, 3) in space."""
     nodes, weights, slopes = _taps(points, grid)
     values = embedding_bag(nodes, table, mode="sum", per_sample_weights=weights)[:, 0]

@@ -24,8 +24,12 @@ class StageOnePreset:
         Adam's step sizes of the radiance field's hash tables and network, and of the decoder.
     residual_rate : float
         Adam's step size of the surface's corrections, metres.
+    torso_rate : float
+        Adam's step size of the torso's share, logits.
     geometry_start : float
         Part of the run after which the surface moves.
+    torso_weight : float
+        Weight of the torso's shifts.
     mask_weight, roughness_weight, skin_weight : float
         Weights of the outline's loss (distances in centimetres), of the corrections' roughness, and of the squared
         corrections on the face's skin in centimetres, where the head model knows better.
@@ -42,7 +46,9 @@ class StageOnePreset:
     network_rate: float = 2e-3
     decoder_rate: float = 1e-3
     residual_rate: float = 3e-4
+    torso_rate: float = 0.03
     geometry_start: float = 0.06
+    torso_weight: float = 1e-3
     mask_weight: float = 0.05
     roughness_weight: float = 0.02
     skin_weight: float = 1.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ from .outline import outline_loss, skin_loss
 from .presets import Preset
 from .proxies import TextureLayout
 from .rendering import Hits, ray_directions, shade, smooth_normals, visible_triangles
+from .torso import TorsoShare
 
 Progress = Callable[[str, float, str], None]
 
@@ -52,6 +53,8 @@ class StageOne:
     radiance : RadianceField
     decoder : AppearanceDecoder
     corrections : PoseCorrections
+    torso : TorsoShare
+        What follows the torso.
     losses : list of float
         Loss of every step.
     """
@@ -61,6 +64,7 @@ class StageOne:
     radiance: RadianceField
     decoder: AppearanceDecoder
     corrections: PoseCorrections
+    torso: TorsoShare
     losses: list[float]
 
 
@@ -107,6 +111,7 @@ def _initial(field: HullField, frames: TrainingFrames, preset: Preset) -> StageO
         RadianceField(field.grid, layout),
         AppearanceDecoder(9 + expressions, preset.feature_size, preset.basis_count, hidden_size=preset.hidden_size),
         PoseCorrections(len(frames), expressions),
+        TorsoShare(field.grid, field.head.still_torso),
         [],
     )
 
@@ -125,6 +130,7 @@ def _trained(
         {"params": state.radiance.encoding.parameters(), "lr": numbers.table_rate},
         {"params": state.radiance.network.parameters(), "lr": numbers.network_rate},
         {"params": state.decoder.parameters(), "lr": numbers.decoder_rate},
+        {"params": state.torso.parameters(), "lr": numbers.torso_rate},
         {"params": state.manifold.residuals.parameters(), "lr": numbers.residual_rate},
     ]
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12)
@@ -176,7 +182,9 @@ def stage_one_loss(
     with torch.set_grad_enabled(correct):
         posed = state.corrections.corrected(pose, index)
         shift = state.corrections.camera_shift[index]
-        vertices = camera_vertices(posed_vertices(layers.proxies, posed), camera, shift)
+        weights = state.torso(layers.canonical, layers.proxies.skin_weights)
+        proxies = replace(layers.proxies, skin_weights=weights)
+        vertices = camera_vertices(posed_vertices(proxies, posed), camera, shift)
     triangles = visible_triangles(layers.proxies, vertices, camera, rasteriser)
     matte = frames.mattes[index].reshape(-1)
     shown = ((triangles >= 0).any(0) | (matte > 0)).nonzero()[:, 0]
@@ -205,6 +213,7 @@ def stage_one_loss(
     loss = loss + numbers.roughness_weight * state.manifold.roughness()
     loss = loss + numbers.skin_weight * skin_loss(state.manifold, layers)
     if correct:
+        loss = loss + numbers.torso_weight * state.torso.roughness()
         loss = loss + tuning.expression_weight * state.corrections.expression[index].square().sum()
     return loss
 
@@ -288,7 +297,7 @@ def save_stage_one(learned: StageOne, folder: Path) -> None:
     write_atomically(folder / "stage_one.safetensors", content)
 
 
-_MODULES = ("manifold", "radiance", "decoder", "corrections")
+_MODULES = ("manifold", "radiance", "decoder", "corrections", "torso")
 
 
 def load_stage_one(folder: Path, frames: TrainingFrames, capture: Capture, preset: Preset) -> StageOne:

@@ -1,0 +1,56 @@
+"""Learning what follows the torso: clothes around the neck do not move as the skin beneath them does.
+
+A correction on a coarse grid shifts weight between the torso's joint and all others, but only where a point follows
+both: nothing lets go of the head altogether, or of the torso.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..rig import AVATAR_JOINTS, JOINTS
+from .field import interpolated
+from .grid import Grid
+
+CELL = 0.02
+"""Of the correction's grid, metres."""
+
+_CERTAIN = 0.02
+
+
+class TorsoShare(torch.nn.Module):
+    """The learned correction of the torso's share.
+
+    Parameters
+    ----------
+    grid : Grid
+        Its box is covered.
+    still : bool
+        Whether the torso is the avatar's ``body`` joint, or its root.
+    """
+
+    def __init__(self, grid: Grid, still: bool) -> None:
+        super().__init__()
+        self.grid = grid.with_cell(CELL)
+        self.joint = AVATAR_JOINTS.index("body") if still else JOINTS.index("root")
+        self.shifts = torch.nn.Parameter(torch.zeros(int(np.prod(self.grid.shape)), 1))
+
+    def forward(self, points: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Skin weights (N, 6) at canonical points (N, 3) with the torso's share corrected; rows sum to one."""
+        share = weights[:, self.joint]
+        shift, _ = interpolated(self.shifts, self.grid, points)
+        # At a share of zero or one the logit has no end, and nothing is in doubt.
+        doubt = (share * (1 - share) / _CERTAIN).clamp(max=1)
+        moved = torch.sigmoid(torch.logit(share.clamp(0.01, 0.99)) + doubt * shift)
+        moved = share + doubt * (moved - share.clamp(0.01, 0.99))
+        moved = moved.clamp(0, 1)
+        others = (1 - moved) / (1 - share).clamp(min=1e-6)
+        scaled = weights * torch.where(share < 1, others, torch.ones_like(others))[:, None]
+        column = torch.arange(weights.shape[1], device=weights.device) == self.joint
+        return torch.where(column, moved[:, None], scaled)
+
+    def roughness(self) -> torch.Tensor:
+        """Mean square of the shifts and of their differences between neighbours: no shift without a reason."""
+        volume = self.shifts.view(self.grid.shape)
+        return volume.square().mean() + sum(volume.diff(dim=axis).square().mean() for axis in range(3))
