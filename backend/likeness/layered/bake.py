@@ -12,6 +12,7 @@ from .baked_texels import BakedTexels, baked_texels, dilated
 from .compositing import linear_to_srgb, srgb_to_linear
 from .field import project_to_level
 from .frames import TrainingFrames
+from .hull_field import in_main_memory
 from .hulls import first_looked, shaped_layers
 from .presets import Preset
 from .proxies import Proxies
@@ -32,7 +33,7 @@ def bake(learned: StageOne, frames: TrainingFrames, capture: Capture, preset: Pr
     grid = field.grid.with_cell(preset.geometry.extraction_cell)
     layers = shaped_layers(field.head, field.deformer.with_torso(learned.torso), manifold.volume(grid), grid, preset)
     if not preset.geometry.stage_one.keep_look:
-        return first_looked(layers, frames, preset, seed=0)
+        return first_looked(layers, in_main_memory(frames), preset, seed=0)
     proxies = layers.proxies.torch()
     canonical, layout = torch.as_tensor(layers.canonical), proxies.layout
     prior = torch.as_tensor(layers.opacity_prior(preset.geometry.initial_alpha))[:, None]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import torch
 
 from ..capture.model import Capture
 from .canonical import CanonicalHead, canonical_head, torso_is_still
@@ -37,9 +38,17 @@ class HullField:
     values: np.ndarray
 
 
+def in_main_memory(frames: TrainingFrames) -> TrainingFrames:
+    """The frames with all tensors in main memory, where geometry is made: meshing libraries work nowhere else."""
+    tensors = {entry.name: getattr(frames, entry.name) for entry in fields(frames)}
+    moved = {name: value.cpu() for name, value in tensors.items() if isinstance(value, torch.Tensor)}
+    return replace(frames, **moved)
+
+
 def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPreset) -> HullField:
     """The distance field of a captured person, carved from the head model and mattes."""
-    still = torso_is_still(capture.root_rotation, capture.root_translation)
+    seen = list(frames.training)
+    still = torso_is_still(capture.root_rotation[seen], capture.root_translation[seen])
     head = canonical_head(capture.head, capture.identity, still)
     low, high = canonical_box(frames, capture, head, margin=max(preset.shell_levels) + 2 * preset.cell)
     grid = Grid.over(low, high, preset.cell)

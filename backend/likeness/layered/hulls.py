@@ -18,7 +18,7 @@ from .foveation import face_foveation
 from .frames import TrainingFrames
 from .grid import Grid
 from .head_layers import head_layer
-from .hull_field import HullField, carved_field
+from .hull_field import HullField, carved_field, in_main_memory
 from .outline_fit import fitted_outline
 from .presets import Preset
 from .proxies import Proxies
@@ -32,6 +32,7 @@ def hull_field(frames: TrainingFrames, capture: Capture, preset: Preset, seed: i
 
 def hull_proxies(frames: TrainingFrames, capture: Capture, preset: Preset, seed: int = 0) -> Proxies:
     """Layers from the distance field alone, textures projected from training pictures: fine-tuning's plain start."""
+    frames = in_main_memory(frames)
     field = hull_field(frames, capture, preset, seed)
     grid = field.grid.with_cell(preset.geometry.extraction_cell)
     values = field.grid.resampled(field.values, grid)

@@ -29,7 +29,7 @@ from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vert
 from .field import Manifold, RadianceField, project_to_level
 from .finetune import target
 from .frames import TrainingFrames
-from .hull_field import HullField, carved_field
+from .hull_field import HullField, carved_field, in_main_memory
 from .hulls import hull_field
 from .layer_extraction import TrainingLayers, training_layers
 from .outline import outline_loss, skin_loss
@@ -95,6 +95,7 @@ def train_stage_one(
         Warp's by default.
     """
     start = time.monotonic()
+    frames = in_main_memory(frames)
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     progress("Shaping", 0.0, "distance field and matte hull")
@@ -303,6 +304,7 @@ _MODULES = ("manifold", "radiance", "decoder", "corrections", "torso")
 def load_stage_one(folder: Path, frames: TrainingFrames, capture: Capture, preset: Preset) -> StageOne:
     """Read what :func:`save_stage_one` wrote."""
     # The learned manifold holds the whole field, outline fit included; the head and how points move are quickly remade.
+    frames = in_main_memory(frames)
     state = _initial(carved_field(frames, capture, preset.geometry), frames, preset)
     tensors = load_file(folder / "stage_one.safetensors")
     for name in _MODULES:
