@@ -57,8 +57,8 @@ class FineTuningPreset:
     pixels: int = 6000
     patch: int = 1
     face_share: float = 0.5
-    texture_rate: float = 0.02
-    decoder_rate: float = 2e-3
+    texture_rate: float = 0.015
+    decoder_rate: float = 1e-3
     final_rate: float = 0.05
     rotation_rate: float = 4e-4
     translation_rate: float = 1e-4
@@ -112,7 +112,7 @@ class Preset:
     fine_tuning: FineTuningPreset = field(default_factory=FineTuningPreset)
 
 
-PREVIEW = Preset(name="preview", seconds=450.0, stage_one_share=0.45, picture_size=256, basis_count=8)
+PREVIEW = Preset(name="preview", seconds=450.0, stage_one_share=0.3, picture_size=256, basis_count=8)
 """A recognisable, animated head in eight minutes on two processor cores."""
 
 PRESETS = {preset.name: preset for preset in (PREVIEW,)}
