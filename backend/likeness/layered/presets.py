@@ -57,7 +57,7 @@ class FineTuningPreset:
     pixels: int = 6000
     patch: int = 1
     face_share: float = 0.5
-    texture_rate: float = 0.015
+    texture_rate: float = 0.02
     decoder_rate: float = 1e-3
     final_rate: float = 0.05
     rotation_rate: float = 4e-4
