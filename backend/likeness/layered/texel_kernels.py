@@ -45,7 +45,7 @@ def sample_texels(
     layers: wp.array(dtype=wp.int32),
     values: wp.array2d(dtype=float),
 ):
-    """Bilinear values (N, C) at points (N, 2) of layers (N,), decoded by ``curve``: colours by row 0, others by row 1."""
+    """Bilinear values (N, C) at points (N, 2) of layers (N,); ``curve`` decodes colours by row 0, others by row 1."""
     hit = wp.tid()
     taps = _taps(uv[hit], layers[hit], size)
     a = taps.rows[0]
