@@ -71,11 +71,11 @@ def test_unseen_shells_vanish_and_unseen_cores_continue(proxies, surface):
     layout, threshold = proxies.layout, 0.1
     textures = torch.rand_like(proxies.textures)
     textures[..., layout.alpha] = 0.9
-    textures[0, ..., :3] = 0.25
     front = surface.positions[..., 2] > 0.02
     seen = front.float()
     textures[0][~front[0]] = 0.77
     textures[0][front[0]] = 0.25
+    textures[0, ..., layout.alpha] = torch.where(surface.positions[0, ..., :1] > 0, 0.9, 0.1)
     filled = inpainted(textures, proxies, surface, seen, threshold)
     for layer in range(proxies.layer_count):
         known, unknown = surface.covered[layer] & front[layer], surface.covered[layer] & ~front[layer]
@@ -83,7 +83,12 @@ def test_unseen_shells_vanish_and_unseen_cores_continue(proxies, surface):
         if layer:
             assert filled[layer][unknown][:, layout.alpha].max() == 0
     unknown = surface.covered[0] & ~front[0]
-    torch.testing.assert_close(filled[0][unknown], torch.full_like(filled[0][unknown], 0.25))
+    continued = filled[0][unknown]
+    torch.testing.assert_close(continued[:, layout.colour], torch.full_like(continued[:, layout.colour], 0.25))
+    # What continues an opaque part is opaque, what continues a hole is a hole.
+    side = surface.positions[0][unknown][:, 0]
+    assert continued[side > 0.02][:, layout.alpha].min() == 1
+    assert continued[side < -0.02][:, layout.alpha].max() == 0
 
 
 def test_charts_grow_into_the_space_between_them(proxies, surface):

@@ -100,6 +100,9 @@ def inpainted(
                 # Fading by how little was seen leaves no hard edge.
                 own = values[layer][unknown][:, layout.alpha]
                 filled[:, layout.alpha] = np.minimum(filled[:, layout.alpha], own) * trust
+            else:
+                # Between opaque and transparent neighbours: one or the other, for a mixture would be a ghost.
+                filled[:, layout.alpha] = np.clip(2.5 * (filled[:, layout.alpha] - 0.5) + 0.5, 0, 1)
             values[layer][unknown] = trust * values[layer][unknown] + (1 - trust) * filled
     return dilated(torch.as_tensor(values, device=textures.device), surface.covered)
 
