@@ -165,9 +165,7 @@ def train(
         "capture": dict(capture.provenance),
         "consent": capture.provenance.get("consent", "not stated"),
     }
-    avatar = _exported(
-        replace(proxies, textures=textures), tuned.decoder, capture.head, preset.gutter, rasteriser, report
-    )
+    avatar = _exported(replace(proxies, textures=textures), tuned.decoder, capture.head, preset.gutter, report)
     progress("Finishing", 1.0, "")
     return avatar
 
@@ -203,24 +201,23 @@ def _shaped(
 def _filled(
     proxies: Proxies, tuned: FineTuned, frames: TrainingFrames, preset: Preset, rasteriser: Rasteriser
 ) -> torch.Tensor:
+    """The learnt textures with unseen texels made plausible, in main memory."""
     numbers = preset.fine_tuning
     seen = seen_weights(
         proxies, tuned.table, tuned.decoder, frames, tuned.corrections, rasteriser, numbers.inspected_frames
     )
-    surface = texel_surface(proxies, rasteriser)
-    return inpainted(tuned.table.textures, proxies, surface, seen, numbers.seen_threshold)
+    plain = proxies.torch("cpu")
+    surface = texel_surface(plain, select_rasteriser(plain.positions.device))
+    return inpainted(tuned.table.textures.cpu(), plain, surface, seen.cpu(), numbers.seen_threshold)
 
 
 def _exported(
-    proxies: Proxies,
-    decoder: AppearanceDecoder,
-    head: HeadModel,
-    gutter: int,
-    rasteriser: Rasteriser,
-    report: dict[str, Any],
+    proxies: Proxies, decoder: AppearanceDecoder, head: HeadModel, gutter: int, report: dict[str, Any]
 ) -> LayeredAvatar:
-    surface = texel_surface(proxies, rasteriser)
-    return export_avatar(proxies, proxies.textures, decoder, surface, head, gutter=gutter, report=report)
+    """The avatar of proxies whose textures are final."""
+    plain = proxies.torch("cpu")
+    surface = texel_surface(plain, select_rasteriser(plain.positions.device))
+    return export_avatar(plain, plain.textures, decoder.cpu(), surface, head, gutter=gutter, report=report)
 
 
 def save_finetuned(state: FineTuned, out: Path) -> None:
@@ -265,8 +262,7 @@ def bake_only(out: Path) -> LayeredAvatar:
     )
     decoder.load_state_dict(state)
     training = {"preset": preset["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
-    rasteriser = select_rasteriser(torch.device("cpu"))
-    return _exported(proxies, decoder, head, int(preset["gutter"]), rasteriser, {"training": training})
+    return _exported(proxies, decoder, head, int(preset["gutter"]), {"training": training})
 
 
 def _make_folder(out: Path) -> None:
