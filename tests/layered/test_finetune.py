@@ -12,7 +12,7 @@ from likeness.layered.compositing import composite, linear_to_srgb, over
 from likeness.layered.corrections import CorrectionOptimiser
 from likeness.layered.decoder import AppearanceDecoder
 from likeness.layered.deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
-from likeness.layered.finetune import FineTuned, finetune, target
+from likeness.layered.finetune import FineTuned, finetune, rarity, target
 from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from likeness.layered.texels import TexelTable
 from likeness.raster.warp_rasteriser import WarpRasteriser
@@ -94,3 +94,16 @@ def test_corrections_move_against_the_gradient_of_their_frame_only():
     torch.testing.assert_close(corrections.root_rotation.detach()[1], torch.full((3,), -0.5 * rate))
     assert (corrections.root_rotation[[0, 2]] == 0).all()
     assert (corrections.expression == 0).all()
+
+
+def test_rare_turns_of_the_head_are_drawn_more_often(frames):
+    turns = torch.zeros(12, 3)
+    turns[:, 1] = torch.tensor([0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.9, 0.0, 0.0, 0.0])
+    odds = rarity(replace(frames, root_rotation=turns, joint_rotations=torch.zeros(12, 4, 3)))
+    assert len(odds) == len(frames.training)
+    assert odds.argmax() == 8
+    assert odds[8] == 3.0
+    assert odds[:8].max() < 1
+    # Where nothing turns, no frame is special.
+    still = rarity(replace(frames, root_rotation=torch.zeros(12, 3), joint_rotations=torch.zeros(12, 4, 3)))
+    assert still.min() == still.max()

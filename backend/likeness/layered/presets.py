@@ -25,6 +25,8 @@ class FineTuningPreset:
         Side of the square patches that they come in.
     face_share : float
         Share of them inside the face's landmarks.
+    rarity_weight : float
+        How much more often frames with rare turns of the head are drawn: 0 is evenly, 1 in proportion.
     texture_rate, decoder_rate : float
         Adam's step sizes at the start; texture values are 0..1.
     final_rate : float
@@ -57,6 +59,7 @@ class FineTuningPreset:
     pixels: int = 6000
     patch: int = 1
     face_share: float = 0.5
+    rarity_weight: float = 0.6
     texture_rate: float = 0.02
     decoder_rate: float = 1e-3
     final_rate: float = 0.05
@@ -67,7 +70,7 @@ class FineTuningPreset:
     correction_interval: int = 2
     squared_weight: float = 4.0
     alpha_weight: float = 0.1
-    distortion_weight: float = 0.02
+    distortion_weight: float = 0.03
     agreement_weight: float = 0.0
     expression_weight: float = 0.02
     expression_noise: float = 0.02
