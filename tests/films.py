@@ -15,7 +15,7 @@ def ffmpeg(*arguments: object) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
-def write_film(path: Path, pictures: list[np.ndarray], frame_rate: float = 25) -> Path:
+def write_film(path: Path, pictures: list[np.ndarray], frame_rate: int = 25) -> Path:
     """Write pictures (H, W, 3) as an H.264 film with its index at the front."""
     height, width = pictures[0].shape[:2]
     writer = imageio_ffmpeg.write_frames(

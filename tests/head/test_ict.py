@@ -122,7 +122,7 @@ def test_no_two_triangles_share_a_texel(ict_head):
     drawn = np.full((side, side), -1, np.int32)
     halved = np.rint((middle + (corners - middle) / 2) * side).astype(np.int32)
     for index in large:
-        cv2.fillConvexPoly(drawn, halved[index], int(index))
+        cv2.fillConvexPoly(drawn, halved[index], (int(index),))
     columns, rows = np.rint(middle[large, 0] * side).astype(int).T
     there = drawn[rows, columns]
     covered = (there >= 0) & (there != large)

@@ -42,7 +42,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             options.out,
             size=options.size,
             held_out_fraction=options.held_out,
+            provenance={"consent": options.consent} if options.consent else None,
             progress=lambda stage, done, total: bars(stage, done / max(total, 1)),
         )
-    tell(options, f"Tracked {len(capture)} frames into {options.out}.")
+    tell(options, f"Tracked {len(capture)} frames into {options.out}: {capture.provenance['tracking']}.")
+    tell(options, f"See {options.out / 'tracking' / 'overlay.mp4'}.")
     return {"frames": len(capture), "provenance": capture.provenance}

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .terminal import tell
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -15,5 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the command."""
     from ..asset import validate
+    from ..asset.validation import summary
 
-    return validate(options.avatar)
+    facts = validate(options.avatar)
+    tell(options, summary(facts))
+    return facts

@@ -110,7 +110,19 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
         for name in frames[0]
         if name != "frame"
     }
+    marks.update(_tracking_marks(capture.folder))
     return Evaluation(marks, frames, kept, pictures, size)
+
+
+def _tracking_marks(folder: Path) -> Marks:
+    """The landmark error that the tracker measured when it made the capture; nothing for captures from elsewhere."""
+    report = folder / "tracking" / "report.json"
+    if not report.is_file():
+        return {}
+    try:
+        return {"track_px": {"value": float(json.loads(report.read_text("utf-8"))["track_px"]), "unit": "px"}}
+    except (ValueError, KeyError, TypeError) as error:
+        raise LikenessError(f"{report} is damaged; track the video again.") from error
 
 
 def write_evaluation(evaluation: Evaluation, avatar: LayeredAvatar, capture: Capture, out: Path) -> None:

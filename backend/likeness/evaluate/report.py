@@ -77,20 +77,17 @@ def write_report(evaluation: Path, avatar: Path, out: Path) -> dict[str, Any]:
         marks[f"{engine}_mae_255"] = {"value": mean, "unit": "1/255"}
         marks[f"{engine}_p99_255"] = {"value": percentile, "unit": "1/255"}
     write_film(evaluation / "film", out / "avatar.mp4")
-    tracking = summary["provenance"].get("tracking")
-    if tracking:
-        marks.update({name: {"value": value, "unit": "px"} for name, value in _tracking_marks(tracking).items()})
     demo = evaluation / "demo.json"
     if demo.is_file():
         marks.update(_demo_marks(_read_json(demo)))
     report = {"marks": marks}
     write_atomically(out / "report.json", json.dumps(report, indent=1).encode())
-    write_atomically(out / "report.md", _page(summary, marks, bool(tracking)).encode())
+    write_atomically(out / "report.md", _page(summary, marks, "track_px" in marks).encode())
     return report
 
 
 def contact_sheet(evaluation: Path, shown: list[int]) -> Bytes:
-    """One row for each held-out frame: ground truth | baseline | trainer | Eevee | Cycles | error of Eevee."""
+    """One row for each held-out frame: ground truth | baseline | trainer | Eevee | Cycles | the trainer's error."""
     rows = []
     for index in shown:
         pictures = {name: _rgb(evaluation / "pictures" / f"{index:05d}_{name}.png") for name in COLUMNS[:3]}
@@ -194,11 +191,6 @@ def _page(summary: dict[str, Any], marks: dict[str, dict[str, Any]], from_video:
             "",
         ]
     )
-
-
-def _tracking_marks(tracking: Any) -> dict[str, float]:
-    values = json.loads(tracking) if isinstance(tracking, str) else tracking
-    return {"track_px": float(values["track_px"])} if "track_px" in values else {}
 
 
 def _demo_marks(demo: dict[str, Any]) -> dict[str, dict[str, Any]]:

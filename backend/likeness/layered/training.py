@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save
 
+from .. import __version__
 from ..asset.layered import LayeredAvatar
 from ..capture.model import Capture
 from ..errors import LikenessError
@@ -160,7 +160,7 @@ def train(
             "held_out_frames": len(capture.held_out),
             "picture_size": preset.picture_size,
             "seed": seed,
-            "likeness_version": _version(),
+            "likeness_version": __version__,
         },
         "capture": dict(capture.provenance),
         "consent": capture.provenance.get("consent", "not stated"),
@@ -270,10 +270,3 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LikenessError(f"Cannot make the job folder {out}: {error.strerror}.") from error
-
-
-def _version() -> str:
-    try:
-        return version("likeness")
-    except PackageNotFoundError:
-        return "unknown"

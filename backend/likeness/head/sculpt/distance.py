@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
+"""Floats. NumPy's annotations take sums of float64 arrays and numbers for other types, so no type is given."""
 DistanceFunction = Callable[[Array], Array]
 
 

@@ -6,6 +6,7 @@ Making the table needs the ``mediapipe`` package; loading the shipped head does 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,8 @@ def detect(picture: Array) -> Array | None:
     import mediapipe
 
     image = np.ascontiguousarray((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8))
-    with mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
+    solutions: Any = mediapipe.solutions
+    with solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
         found = mesh.process(image).multi_face_landmarks
     if not found:
         return None
