@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,8 @@ class FaceMesh:
         height, width = picture.shape[:2]
         # Some warnings come with the first face; afterwards a user's own progress display must not be swallowed.
         with nullcontext() if self._seen else silenced():
-            found = self._network.process(picture).multi_face_landmarks or []
+            result: Any = self._network.process(picture)
+        found = result.multi_face_landmarks or []
         self._seen = self._seen or bool(found)
         faces = [np.array([[p.x * width, p.y * height] for p in face.landmark], np.float32) for face in found]
         faces.sort(key=_extent, reverse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,7 +42,8 @@ class Matting:
 
     def matte(self, picture: Picture) -> Picture:
         """The share of each pixel (H, W) that is the person, 255 for all, of an sRGB picture (H, W, 3)."""
-        probability = self._network.process(picture).segmentation_mask
+        result: Any = self._network.process(picture)
+        probability = result.segmentation_mask
         refined = guided_filter(picture.astype(np.float32) / np.float32(255), probability.astype(np.float32))
         # The network is rarely quite sure and the filter rings a little: stretch, so that inside and outside are flat.
         stretched = np.clip((refined - 0.1) / 0.8, 0, 1)
@@ -78,8 +80,8 @@ def guided_filter(
     window = (2 * max(1, radius // coarser) + 1,) * 2
     small = (max(1, width // coarser), max(1, height // coarser))
 
-    def mean(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        return cv2.boxFilter(values, -1, window, borderType=cv2.BORDER_REFLECT)
+    def mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(cv2.boxFilter(values, -1, window, borderType=cv2.BORDER_REFLECT), np.float64)
 
     # Small differences of squares decide, so the fits are made in double precision.
     colour = cv2.resize(guide, small, interpolation=cv2.INTER_AREA).astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imageio_ffmpeg
@@ -54,7 +55,7 @@ def overlay(capture: Capture, predicted: Floats, index: int) -> Picture:
     for x, y in seen:
         cv2.circle(left, (int(x), int(y)), 1 << _SUBPIXEL, _SEEN, -1, cv2.LINE_AA, _SUBPIXEL)
     _draw_mesh(right, capture, index, scale)
-    return np.hstack([left, right])
+    return np.hstack([left, right]).astype(np.uint8)
 
 
 def write_overlay(capture: Capture, predicted: Floats, path: Path) -> Iterator[int]:
@@ -65,10 +66,11 @@ def write_overlay(capture: Capture, predicted: Floats, path: Path) -> Iterator[i
     LikenessError
         If the video cannot be written.
     """
+    frame_rate: Any = capture.frame_rate  # A fraction serves, whatever the library's default value suggests.
     writer = imageio_ffmpeg.write_frames(
         str(path),
         (2 * SIDE, SIDE),
-        fps=capture.frame_rate,
+        fps=frame_rate,
         codec="libx264",
         pix_fmt_out="yuv420p",
         macro_block_size=2,

@@ -57,7 +57,7 @@ class Video:
                 if not found:
                     break
                 count += 1
-                yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+                yield np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
         finally:
             reader.release()
         if count == 0:
@@ -93,7 +93,7 @@ class Crop:
         part = picture[self.top : self.top + self.side, self.left : self.left + self.side]
         if self.size == self.side:
             return np.ascontiguousarray(part)
-        return cv2.resize(part, (self.size, self.size), interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.resize(part, (self.size, self.size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def open_video(path: Path) -> Video:

@@ -95,7 +95,7 @@ def point_model(head: HeadModel) -> PointModel:
     corners = head.template[head.landmark_triangles].astype(np.float64)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
-    follows_head = 1 - at_points(head.skin_weights)[:, JOINTS.index("root")]
+    follows_head: Floats = (1 - at_points(head.skin_weights)[:, JOINTS.index("root")]).clip(0, 1)
     trust = np.full(COUNT, _TRUST_ELSEWHERE)
     for group, value in _TRUST:
         trust[list(group)] = value
@@ -107,5 +107,5 @@ def point_model(head: HeadModel) -> PointModel:
         lowest=head.expression_range[:, 0].astype(np.float64),
         highest=head.expression_range[:, 1].astype(np.float64),
         normals=normals,
-        trust=trust * follows_head.clip(0, 1),
+        trust=trust * follows_head,
     )

@@ -52,7 +52,7 @@ def first_poses(
     frame = np.concatenate([units, np.cross(units[:, 0], units[:, 1])[:, None]], 1)
     left, _, right = np.linalg.svd(frame)
     left[:, :, 2] *= np.linalg.det(left @ right)[:, None]
-    rotation = left @ right
+    rotation: Floats = np.matmul(left, right)
     depth = np.exp(log_focal) / scale
     translation = np.concatenate([middle / scale[:, None], -depth[:, None]], 1) - rotation @ centre
     return Unknowns(identity, log_focal, rotation, translation, np.tile(expression, (len(observed), 1)))
@@ -184,7 +184,8 @@ def solve_clip(
         gradient[:-1] -= pull
         free = ~_at_bounds(model, unknowns, gradient)
         hessian, gradient = _pinned(hessian, gradient, free)
-        step = solve_chain(hessian, -tie * (free[1:] & free[:-1]), -gradient)
+        both_free: Floats = (free[1:] & free[:-1]).astype(np.float64)
+        step = solve_chain(hessian, -tie * both_free, -gradient)
         best = _clip_cost(model, prior, observed, unknowns, usual)
         for shortening in (1.0, 0.5, 0.25, 0.125):
             moved = unknowns.moved(shortening * step, model)
