@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,10 @@ from .scene import ENGINES, sample_pixel_centres
 
 
 def render_jobs(
-    context: bpy.types.Context, made: ImportedAvatar, jobs: Sequence[Job], tell: Callable[[str], None] = print
+    context: bpy.types.Context,
+    made: ImportedAvatar,
+    jobs: Sequence[Job],
+    progress: Callable[[int, int, str], None] = lambda done, count, engine: None,
 ) -> None:
     """Render jobs one after another.
 
@@ -29,8 +31,8 @@ def render_jobs(
     made : ImportedAvatar
     jobs : sequence of Job
         Best grouped by engine, for each has its own start-up time.
-    tell : callable
-        Gets a line per picture.
+    progress : callable
+        Told after each picture: how many are done, how many there are, and the engine.
 
     Raises
     ------
@@ -39,10 +41,8 @@ def render_jobs(
     """
     with _without_shadows(context.scene):
         for number, job in enumerate(jobs, 1):
-            started = time.monotonic()
             render_job(context, made, job)
-            seconds = time.monotonic() - started
-            tell(f"{number}/{len(jobs)} {job.out.parent.name}/{job.out.name} {job.engine} {seconds:.1f} s")
+            progress(number, len(jobs), job.engine)
 
 
 @contextmanager

@@ -13,7 +13,11 @@ import argparse
 import importlib.util
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "likeness_extension"
@@ -42,7 +46,48 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def run(options: argparse.Namespace) -> None:
+@contextmanager
+def blender_muted() -> Iterator[TextIO]:
+    """Give standard output as a stream, while what Blender itself writes to it and to standard error goes nowhere.
+
+    Blender reports each saved picture, and drivers complain about screens that a server does not have. Exceptions are
+    still seen, for Python writes them after the block.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+        with os.fdopen(os.dup(kept[0]), "w", encoding="utf-8") as stream:
+            yield stream
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)
+        os.close(nowhere)
+
+
+class Progress:
+    """Tells after about every tenth of the pictures how far the work is and how long the rest will take."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._began, self._told = stream, time.monotonic(), 0
+
+    def __call__(self, done: int, count: int, engine: str) -> None:
+        """Note a finished picture."""
+        tenth = 10 * done // count
+        if tenth == self._told:
+            return
+        self._told = tenth
+        left = (time.monotonic() - self._began) / done * (count - done)
+        print(f"Blender: {done} of {count} pictures ({engine}), {left:.0f} s left", file=self._stream, flush=True)
+
+
+def run(options: argparse.Namespace, stream: TextIO) -> None:
     """Import, render, save."""
     import bpy
 
@@ -59,7 +104,7 @@ def run(options: argparse.Namespace) -> None:
     scene = bpy.context.scene
     if options.threads:
         scene.render.threads_mode, scene.render.threads = "FIXED", options.threads
-    render_jobs(bpy.context, made, jobs, lambda line: print(line, flush=True))
+    render_jobs(bpy.context, made, jobs, Progress(stream))
     if options.save:
         keyed = [job for job in jobs if options.key and job.out.parent.name == options.key]
         if keyed:
@@ -71,7 +116,8 @@ def main() -> int:
     """Run; a user's mistake becomes one line and status 1."""
     options = parse_options()
     try:
-        run(options)
+        with blender_muted() as stream:
+            run(options, stream)
     except Exception as error:
         if type(error).__name__ != "LikenessError":
             raise
