@@ -12,6 +12,7 @@ from .terminal import tell
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("evaluation", type=Path, help="the folder that `likeness eval` made and Blender rendered into")
+    parser.add_argument("avatar", type=Path, help="the avatar's .glb file")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for contact sheet, film, report.md, report.json"
     )
