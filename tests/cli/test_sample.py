@@ -2,32 +2,53 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from likeness.cli.sample import clear_place
-from likeness.errors import LikenessError
+from likeness.capture.sample import sample_capture
+from likeness.capture.storage import load_capture
+from likeness.cli.main import main
 
 
-def test_a_new_place_is_fine(tmp_path: Path):
-    clear_place(tmp_path / "new", overwrite=False)
+def test_the_copy_is_the_sample(tmp_path: Path):
+    assert main(["sample", str(tmp_path / "capture")]) == 0
+    copy, sample = load_capture(tmp_path / "capture"), sample_capture()
+    assert np.array_equal(copy.expression, sample.expression) and copy.held_out == sample.held_out
+    for name in (*copy.frames, *copy.mattes):
+        assert (copy.folder / name).read_bytes() == (sample.folder / name).read_bytes()
 
 
-def test_what_is_there_is_kept_unless_replacing_is_wanted(tmp_path: Path):
+@pytest.mark.parametrize("words", [["sample"], ["track", "missing.mp4"]])
+def test_what_is_there_is_kept_unless_replacing_is_wanted(tmp_path: Path, capsys, words: list[str]):
     (tmp_path / "capture.json").write_text("{}")
-    with pytest.raises(LikenessError, match="--overwrite"):
-        clear_place(tmp_path, overwrite=False)
-    assert (tmp_path / "capture.json").exists()
+    assert main([*words, str(tmp_path)]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert (tmp_path / "capture.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("words", [["sample"], ["track", "missing.mp4"]])
+def test_a_folder_that_is_no_capture_is_never_replaced(tmp_path: Path, capsys, words: list[str]):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert main([*words, str(tmp_path), "--overwrite"]) == 1
+    assert "holds other files" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").exists()
 
 
 def test_an_older_capture_is_replaced_when_wanted(tmp_path: Path):
-    folder = tmp_path / "capture"
-    folder.mkdir()
-    (folder / "capture.json").write_text("{}")
-    clear_place(folder, overwrite=True)
-    assert not folder.exists()
+    (tmp_path / "capture.json").write_text("{}")
+    assert main(["sample", str(tmp_path), "--overwrite"]) == 0
+    assert len(load_capture(tmp_path)) == 160
 
 
-def test_a_folder_that_is_no_capture_is_never_removed(tmp_path: Path):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(LikenessError, match="not a capture"):
-        clear_place(tmp_path, overwrite=True)
-    assert (tmp_path / "thesis.txt").exists()
+def test_an_older_capture_outlives_tracking_that_fails(tmp_path: Path, capsys):
+    assert main(["sample", str(tmp_path / "capture")]) == 0
+    assert main(["track", str(tmp_path / "missing.mp4"), str(tmp_path / "capture"), "--overwrite"]) == 1
+    assert "missing.mp4" in capsys.readouterr().err
+    assert len(load_capture(tmp_path / "capture")) == 160
+    assert [place.name for place in tmp_path.iterdir()] == ["capture"]
+
+
+@pytest.mark.parametrize("place", ["/dev/null/capture", "/dev/null"])
+def test_a_place_that_cannot_be_written_is_named(capsys, place: str):
+    assert main(["sample", place]) == 1
+    told = capsys.readouterr().err
+    assert place in told and told.count("\n") == 1

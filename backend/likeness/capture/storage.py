@@ -74,7 +74,7 @@ def write_capture(
         If the parts disagree, the folder is taken, or it cannot be written.
     """
     folder = Path(folder)
-    _check_place(folder, overwrite)
+    check_place(folder, overwrite)
     check_fields(capture, str(folder))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def write_capture(
             save_head(capture.head, temporary / HEAD)
         written = replace(capture, folder=temporary)
         _check_pictures(written)
-        _swap(temporary, folder)
+        put_in_place(temporary, folder)
     except OSError as error:
         raise LikenessError(f"Cannot write {folder}: {error.strerror or error}.") from error
     finally:
@@ -206,7 +206,14 @@ def _write_parameters(capture: Capture, folder: Path) -> None:
     write_atomically(folder / DESCRIPTION, json.dumps(description, indent=1, ensure_ascii=False).encode())
 
 
-def _check_place(folder: Path, overwrite: bool) -> None:
+def check_place(folder: Path, overwrite: bool) -> None:
+    """Make sure that a capture may be written to ``folder``: it is new, empty, or a capture that may be replaced.
+
+    Raises
+    ------
+    LikenessError
+        If something is there that must stay.
+    """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise LikenessError(f"{folder} is not a folder; choose another place for the capture.")
     if not folder.exists() or not any(folder.iterdir()):
@@ -214,11 +221,11 @@ def _check_place(folder: Path, overwrite: bool) -> None:
     if not (folder / DESCRIPTION).is_file():
         raise LikenessError(f"{folder} holds other files; choose an empty or new folder for the capture.")
     if not overwrite:
-        raise LikenessError(f"{folder} already holds a capture; choose another folder or allow replacing it.")
+        raise LikenessError(f"{folder} already holds a capture; choose another folder, or add --overwrite.")
 
 
-def _swap(temporary: Path, folder: Path) -> None:
-    """Put a finished folder in its place; what was there comes back if that fails."""
+def put_in_place(temporary: Path, folder: Path) -> None:
+    """Move a finished capture from a folder beside it to its place; what was there comes back if that fails."""
     if not folder.exists():
         temporary.rename(folder)
         return

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..errors import LikenessError
 from .terminal import tell
 
 
@@ -21,32 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the command."""
     from ..capture.sample import sample_capture
+    from ..capture.storage import write_capture
 
-    capture = sample_capture()
-    clear_place(options.out, options.overwrite)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.out.parent, prefix=f".{options.out.name}.") as temporary:
-        shutil.copytree(capture.folder, Path(temporary) / "capture")
-        (Path(temporary) / "capture").rename(options.out)
-    tell(options, f"Copied the sample capture, {len(capture)} frames, to {options.out}.")
-    return {"frames": len(capture)}
-
-
-def clear_place(folder: Path, overwrite: bool) -> None:
-    """Make sure that a capture may be written to ``folder``; removes an older capture if that is wanted.
-
-    Raises
-    ------
-    LikenessError
-        If something is there that must not be replaced.
-    """
-    if not folder.exists():
-        return
-    if not overwrite:
-        raise LikenessError(f"{folder} is already there; choose another folder, or add --overwrite.")
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-    elif (folder / "capture.json").is_file():
-        shutil.rmtree(folder)
-    else:
-        raise LikenessError(f"{folder} is not a capture, so it is not replaced; choose another folder.")
+    sample = sample_capture()
+    frames, mattes = ([sample.folder / name for name in names] for names in (sample.frames, sample.mattes))
+    write_capture(sample, options.out, frames, mattes, overwrite=options.overwrite)
+    tell(options, f"Copied the sample capture, {len(sample)} frames, to {options.out}.")
+    return {"frames": len(sample)}

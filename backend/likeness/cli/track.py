@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import Any
 
 from .head import HEAD_HELP
-from .sample import clear_place
 from .terminal import progress_bars, tell
 
 
@@ -30,21 +30,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the command."""
+    from ..capture.storage import check_place, put_in_place
     from ..capture.track import track_video
     from ..head.select import head_from
 
     head = head_from(options.head)
-    clear_place(options.out, options.overwrite)
+    check_place(options.out, options.overwrite)
+    place = _place_beside(options.out)
     with progress_bars() as bars:
         capture = track_video(
             options.video,
             head,
-            options.out,
+            place,
             size=options.size,
             held_out_fraction=options.held_out,
             provenance={"consent": options.consent} if options.consent else None,
             progress=lambda stage, done, total: bars(stage, done / max(total, 1)),
         )
+    if place != options.out:
+        put_in_place(place, options.out)
     tell(options, f"Tracked {len(capture)} frames into {options.out}: {capture.provenance['tracking']}.")
     tell(options, f"See {options.out / 'tracking' / 'overlay.mp4'}.")
     return {"frames": len(capture), "provenance": capture.provenance}
+
+
+def _place_beside(out: Path) -> Path:
+    """Where to make a capture: an older one in its place is kept until the new one is whole."""
+    if not out.exists() or not any(out.iterdir()):
+        return out
+    beside = out.with_name(f"{out.name}.new")
+    if (beside / "capture.json").is_file():
+        shutil.rmtree(beside)
+    return beside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     job = options.job or options.avatar.with_suffix("").with_name(f"{options.avatar.stem}-training")
     with progress_bars() as bars:
         avatar = train(capture, preset, job, seconds=options.seconds, seed=options.seed, progress=bars)
-    write_layered_avatar(avatar, options.avatar)
+    try:
+        write_layered_avatar(avatar, options.avatar)
+    except LikenessError as error:
+        raise LikenessError(f"{error} What was learnt is kept: `likeness bake {job} AVATAR.glb` writes it.") from error
     training = avatar.report.get("training", {})
     tell(options, f"Wrote {options.avatar} ({options.avatar.stat().st_size / 1e6:.1f} MB).")
     return {"avatar": str(options.avatar), "training": training}
@@ -57,3 +61,5 @@ def check_avatar_path(path: Path) -> None:
         raise LikenessError(f"{path} must end in .glb, for that is what is written.")
     if not path.parent.is_dir():
         raise LikenessError(f"There is no folder {path.parent} to write {path.name} into.")
+    if not os.access(path.parent, os.W_OK):
+        raise LikenessError(f"{path.parent} cannot be written to; choose another folder for {path.name}.")

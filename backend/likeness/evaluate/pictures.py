@@ -15,7 +15,7 @@ from ..camera import Camera
 from ..capture.model import Capture
 from ..capture.storage import load_frame, load_matte
 from ..errors import LikenessError
-from ..files import replacing
+from ..files import write_atomically
 from ..rig import JOINTS
 from ..runtime.colour import linear_to_srgb, srgb_to_linear
 from .metrics import face_mask
@@ -76,9 +76,7 @@ def to_bytes(picture: npt.ArrayLike) -> npt.NDArray[np.uint8]:
 def save_srgb(picture: npt.NDArray[np.uint8], path: Path) -> None:
     """Write an 8-bit RGB or RGBA picture as PNG, whole or not at all."""
     order = cv2.COLOR_RGBA2BGRA if picture.shape[-1] == 4 else cv2.COLOR_RGB2BGR
-    with replacing(path) as temporary:
-        if not cv2.imwrite(str(temporary), cv2.cvtColor(picture, order)):
-            raise LikenessError(f"Cannot write {path}.")
+    write_atomically(path, cv2.imencode(".png", cv2.cvtColor(picture, order))[1].tobytes())
 
 
 def save_picture(picture: Array, path: Path) -> None:
