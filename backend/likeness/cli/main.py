@@ -14,6 +14,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import LikenessError
 from ..files import write_atomically
+from .interrupts import interrupts_noted
 from .json_option import STANDARD_OUTPUT, add_json_option
 
 COMMANDS = {
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             add_json_option(command, default=None)
     options = parser.parse_args(words)
     try:
-        result = import_module(f".{options.command}", __package__).run(options)
+        with interrupts_noted():
+            result = import_module(f".{options.command}", __package__).run(options)
     except LikenessError as error:
         return _fail(str(error), options.json, 1)
     except KeyboardInterrupt:

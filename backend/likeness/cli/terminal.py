@@ -11,6 +11,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .interrupts import raise_if_interrupted
 from .json_option import STANDARD_OUTPUT
 
 
@@ -30,6 +31,7 @@ def progress_bars() -> Iterator[Report]:
         reached: dict[str, int] = {}
 
         def log(stage: str, done: float, text: str = "") -> None:
+            raise_if_interrupted()
             tenth = int(done * 10 + 1e-9)
             if tenth > reached.get(stage, -1):
                 reached[stage] = tenth
@@ -50,6 +52,7 @@ def progress_bars() -> Iterator[Report]:
         bars: dict[str, TaskID] = {}
 
         def draw(stage: str, done: float, text: str = "") -> None:
+            raise_if_interrupted()
             if stage not in bars:
                 bars[stage] = progress.add_task(stage, total=1.0, text=text)
             progress.update(bars[stage], completed=done, text=text)
