@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..errors import LikenessError
 from .json_option import add_json_option
 from .terminal import tell
 
-HEAD_HELP = "`standin`, an ict_facekit.npz, an ICT-FaceKit checkout, or a Likeness head .safetensors"
+HEAD_HELP = "`standin`, a FLAME model (.pkl, .npz), an ict_facekit.npz, an ICT-FaceKit checkout, or a Likeness head"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..head.select import head_from
 
     head = head_from(options.head)
+    parts = _flame_parts(options.head)
     facts: dict[str, Any] = {
         "name": head.name,
         "vertices": len(head.template),
@@ -41,6 +43,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "expressions": list(head.expression_names),
         "regions": {name: int(faces.sum()) for name, faces in head.regions.items()},
         "licence": head.licence,
+        **({"parts": parts} if parts else {}),
     }
     if options.action == "import":
         from ..head.storage import save_head
@@ -59,7 +62,20 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         tell(options, f"  {facts['identities']} identity directions, licence {head.licence or 'not stated'}")
         tell(options, f"  {len(head.expression_names)} expressions: {', '.join(head.expression_names)}")
         tell(options, "  regions: " + ", ".join(f"{name} {count}" for name, count in facts["regions"].items()))
+        for name, text in parts.items():
+            tell(options, f"  {name}: {text}")
     return facts
+
+
+def _flame_parts(spec: str) -> dict[str, str]:
+    """Where a FLAME head's regions, texture layout, landmarks and eyelids come from; empty for other heads."""
+    from ..head.flame_files import is_flame
+
+    if spec == "standin" or not is_flame(Path(spec)):
+        return {}
+    from ..head.flame import flame_parts
+
+    return asdict(flame_parts(Path(spec)))
 
 
 def _check_suffix(path: Path, suffix: str) -> None:

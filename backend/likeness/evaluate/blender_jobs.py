@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..asset.layered import LayeredAvatar
 from ..camera import Camera
@@ -18,6 +19,7 @@ from ..capture.model import Capture
 from ..rig import Pose
 from .pictures import portrait_camera
 
+Floats = npt.NDArray[np.float32]
 ENGINES = ("eevee", "cycles")
 SIDES = {"left": math.radians(30), "right": math.radians(-30)}
 FILM_FRAMES = 96
@@ -36,7 +38,8 @@ def blender_jobs(avatar: LayeredAvatar, capture: Capture, shown: tuple[int, ...]
     stills = [
         (f"pictures/{index:05d}", capture.pose(index), capture.camera(index).resized(size, size)) for index in shown
     ]
-    stills += [(f"engines/{name}", pose, camera) for name, pose, camera in engine_frames(avatar, capture, size)]
+    frames = engine_frames(avatar, exaggerated(capture), size)
+    stills += [(f"engines/{name}", pose, camera) for name, pose, camera in frames]
     jobs = [
         render_job(engine, f"{name}_{engine}.png", pose, camera) for engine in ENGINES for name, pose, camera in stills
     ]
@@ -47,15 +50,19 @@ def blender_jobs(avatar: LayeredAvatar, capture: Capture, shown: tuple[int, ...]
     return [job for job in jobs if job["engine"] == "eevee"] + film + [job for job in jobs if job["engine"] != "eevee"]
 
 
-def engine_frames(avatar: LayeredAvatar, capture: Capture, size: int) -> list[tuple[str, Pose, Camera]]:
+def engine_frames(avatar: LayeredAvatar, expression: Floats, size: int) -> list[tuple[str, Pose, Camera]]:
     """Frames on which engines are compared: neutral, an extreme expression, a turned head with an open jaw; two sides.
 
-    The extreme expression is the strongest that training saw, half as strong again.
+    Parameters
+    ----------
+    avatar : LayeredAvatar
+    expression : (E,) float32
+        The extreme one, from :func:`exaggerated` or :func:`strongest`.
+    size : int
+        Side of the pictures, pixels.
     """
     neutral = Pose(np.zeros(len(avatar.expression_names), np.float32))
-    training = list(capture.training)
-    strongest = training[int(np.abs(capture.expression[training]).sum(1).argmax())]
-    extreme = replace(neutral, expression=capture.expression[strongest] * np.float32(1.5))
+    extreme = replace(neutral, expression=expression)
     joints = np.zeros((4, 3), np.float32)
     joints[0, 1], joints[1, 0] = math.radians(25), math.radians(15)
     turned = replace(neutral, joint_rotations=joints)
@@ -64,6 +71,22 @@ def engine_frames(avatar: LayeredAvatar, capture: Capture, size: int) -> list[tu
         for name, pose in (("neutral", neutral), ("extreme", extreme), ("turned", turned))
         for side, yaw in SIDES.items()
     ]
+
+
+def exaggerated(capture: Capture) -> Floats:
+    """The strongest expression (E,) that training saw, half as strong again."""
+    training = list(capture.training)
+    chosen = training[int(np.abs(capture.expression[training]).sum(1).argmax())]
+    return capture.expression[chosen] * np.float32(1.5)
+
+
+def strongest(avatar: LayeredAvatar, count: int = 4) -> Floats:
+    """The expressions that move an avatar's vertices most, together, each as far as its slider goes (E,)."""
+    moved = sum(np.linalg.norm(layer.expression_targets, axis=2).sum(1) for layer in avatar.layers)
+    chosen = np.argsort(moved)[-count:]
+    expression = np.zeros(len(avatar.expression_names), np.float32)
+    expression[chosen] = avatar.expression_range[chosen, 1]
+    return expression
 
 
 def film_frames(avatar: LayeredAvatar, size: int) -> list[tuple[Pose, Camera]]:

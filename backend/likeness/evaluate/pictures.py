@@ -22,6 +22,8 @@ from .metrics import face_mask
 
 Array = npt.NDArray[np.float32]
 WHITE = (1.0, 1.0, 1.0)
+CAPTION = 18
+"""Height of a line of text below or above pictures, pixels."""
 
 
 @dataclass(frozen=True)
@@ -127,3 +129,15 @@ def portrait_camera(avatar: LayeredAvatar, size: int, yaw: float = 0.0, pitch: f
     matrix[:3, :3] = np.stack([right, np.cross(backward, right), backward], 1)
     matrix[:3, 3] = centre + backward * distance
     return Camera(size, size, focal, focal, size / 2, size / 2, matrix)
+
+
+def captioned(strip: npt.NDArray[np.uint8], text: str) -> npt.NDArray[np.uint8]:
+    """A picture (H, W, 3) with a line of text below it."""
+    bar = np.full((CAPTION, strip.shape[1], 3), 255, np.uint8)
+    write_text(bar, text, (4, CAPTION - 5))
+    return np.concatenate([strip, bar])
+
+
+def write_text(picture: npt.NDArray[np.uint8], text: str, place: tuple[int, int]) -> None:
+    """Write dark text into a picture (H, W, 3), its lower left corner at ``place`` (x, y), pixels."""
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)

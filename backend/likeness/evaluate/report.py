@@ -13,19 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..asset import read_layered_avatar
-from ..camera import Camera
 from ..errors import LikenessError
 from ..files import replacing, write_atomically
-from ..rig import Pose
-from ..runtime.render import render
 from .blender_jobs import ENGINES, FILM_RATE
-from .pictures import load_straight, over, save_srgb, to_bytes
+from .engines import compare_engines, engine_jobs
+from .pictures import CAPTION, captioned, load_straight, over, save_srgb, to_bytes, write_text
 
 Bytes = npt.NDArray[np.uint8]
 COLUMNS = ("truth", "baseline", "trainer", "eevee", "cycles", "error")
 TITLES = ("ground truth", "mesh + texture", "trainer", "Eevee", "Cycles", "error x 3")
 ERROR_GAIN = 3
-CAPTION = 18
 TARGETS: dict[str, tuple[str, float]] = {
     "total_s": ("at most", 1200),
     "train_s": ("at most", 480),
@@ -72,10 +69,10 @@ def write_report(evaluation: Path, avatar: Path, out: Path) -> dict[str, Any]:
     marks: dict[str, dict[str, Any]] = dict(summary["marks"])
     out.mkdir(parents=True, exist_ok=True)
     save_srgb(contact_sheet(evaluation, summary["shown"]), out / "contact_sheet.png")
-    differences = compare_engines(evaluation, avatar, out / "engines.png")
-    for engine, (mean, percentile) in differences.items():
-        marks[f"{engine}_mae_255"] = {"value": mean, "unit": "1/255"}
-        marks[f"{engine}_p99_255"] = {"value": percentile, "unit": "1/255"}
+    jobs = engine_jobs(_read_json(evaluation / "blender-jobs.json"))
+    comparison = compare_engines(read_layered_avatar(avatar), jobs, evaluation)
+    save_srgb(comparison.sheet, out / "engines.png")
+    marks.update(comparison.marks)
     write_film(evaluation / "film", out / "avatar.mp4")
     demo = evaluation / "demo.json"
     if demo.is_file():
@@ -95,44 +92,12 @@ def contact_sheet(evaluation: Path, shown: list[int]) -> Bytes:
             pictures[engine] = to_bytes(over(load_straight(evaluation / "pictures" / f"{index:05d}_{engine}.png")))
         difference = np.abs(pictures["trainer"].astype(np.int32) - pictures["truth"])
         pictures["error"] = np.clip(difference * ERROR_GAIN, 0, 255).astype(np.uint8)
-        rows.append(_captioned(np.concatenate([pictures[name] for name in COLUMNS], 1), f"frame {index}"))
+        rows.append(captioned(np.concatenate([pictures[name] for name in COLUMNS], 1), f"frame {index}"))
     width = rows[0].shape[1] // len(COLUMNS)
     head = np.full((CAPTION + 4, rows[0].shape[1], 3), 255, np.uint8)
     for column, title in enumerate(TITLES):
-        _write(head, title, (column * width + 4, CAPTION - 3))
+        write_text(head, title, (column * width + 4, CAPTION - 3))
     return np.concatenate([head, *rows])
-
-
-def compare_engines(evaluation: Path, avatar: Path, sheet: Path) -> dict[str, tuple[float, float]]:
-    """Each engine against the NumPy run-time: mean and 99th percentile of the error over the avatar's pixels, of 255.
-
-    Both pictures are laid over black in linear light, encoded as sRGB and compared where either has any coverage.
-    """
-    model = read_layered_avatar(avatar)
-    jobs = [job for job in _read_json(evaluation / "blender-jobs.json") if job["out"].startswith("engines/")]
-    errors: dict[str, list[npt.NDArray[Any]]] = {engine: [] for engine in ENGINES}
-    strips: dict[str, list[Bytes]] = {}
-    references: dict[str, npt.NDArray[np.float32]] = {}
-    for job in jobs:
-        engine, name = job["engine"], Path(job["out"]).stem.rsplit("_", 1)[0]
-        if name not in references:
-            references[name] = render(model, _pose(job["pose"]), _camera(job["camera"]))
-        reference, picture = references[name], load_straight(evaluation / job["out"])
-        covered = (reference[..., 3] > 1 / 255) | (picture[..., 3] > 1 / 255)
-        black = (0.0, 0.0, 0.0)
-        difference = np.abs(over(picture, black) - over(reference, black)) * 255
-        errors[engine].append(difference[covered].ravel())
-        strip = strips.setdefault(name, [to_bytes(over(reference))])
-        strip += [to_bytes(over(picture)), to_bytes(difference / 255 * 16)]
-    rows = [
-        _captioned(np.concatenate(strip, 1), f"{name}: reference | {' | '.join(f'{e} | error x 16' for e in ENGINES)}")
-        for name, strip in strips.items()
-    ]
-    save_srgb(np.concatenate(rows), sheet)
-    return {
-        engine: (float(np.concatenate(parts).mean()), float(np.percentile(np.concatenate(parts), 99)))
-        for engine, parts in errors.items()
-    }
 
 
 def write_film(frames: Path, path: Path) -> None:
@@ -204,14 +169,6 @@ def _demo_marks(demo: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return marks
 
 
-def _pose(fields: dict[str, Any]) -> Pose:
-    return Pose(**{name: np.array(value, np.float32) for name, value in fields.items()})
-
-
-def _camera(fields: dict[str, Any]) -> Camera:
-    return Camera(**{**fields, "camera_to_world": np.array(fields["camera_to_world"], np.float32)})
-
-
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
@@ -224,13 +181,3 @@ def _rgb(path: Path) -> Bytes:
     if picture is None:
         raise LikenessError(f"There is no picture at {path}; run `likeness eval` again.")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
-
-
-def _captioned(strip: Bytes, text: str) -> Bytes:
-    bar = np.full((CAPTION, strip.shape[1], 3), 255, np.uint8)
-    _write(bar, text, (4, CAPTION - 5))
-    return np.concatenate([strip, bar])
-
-
-def _write(picture: Bytes, text: str, place: tuple[int, int]) -> None:
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
