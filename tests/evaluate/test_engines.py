@@ -1,5 +1,6 @@
 """Engines against the run-time, with pictures whose differences are known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,6 @@ def test_black_and_white_alike_show_that_coverage_differs(colour: float):
 
 
 def test_layers_of_the_test_avatar_are_nested_and_turned_inside_out_they_are_not(avatar, view):
-    from dataclasses import replace
 
     assert not crossed(avatar, *view).any()
     inside_out = replace(avatar, layers=avatar.layers[::-1])
