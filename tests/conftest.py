@@ -32,3 +32,19 @@ def ict_head(shared_data: Path):
     from likeness.head.ict import load_ict
 
     return load_ict(shared_data / "ict_facekit.npz")
+
+
+@pytest.fixture(scope="session")
+def flame_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file of FLAME's true layout and size, alone in its folder (see ``flame.py``)."""
+    from flame import write_flame
+
+    return write_flame(tmp_path_factory.mktemp("flame"))
+
+
+@pytest.fixture(scope="session")
+def flame_head(flame_file: Path):
+    """That file as a head model."""
+    from likeness.head.flame import load_flame
+
+    return load_flame(flame_file)

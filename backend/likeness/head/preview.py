@@ -21,6 +21,8 @@ LARGE = 480
 COLUMNS = 8
 STRONG = 2.5
 """Weight at which an expression without limits is shown: two and a half standard deviations."""
+SHOWN_COMPONENTS = 48
+"""Expressions without limits that are shown: principal components, of which later ones hardly move anything."""
 JOINT_COLOURS = np.array([[0.55, 0.55, 0.55], [0.2, 0.45, 0.8], [0.85, 0.35, 0.2], [0.3, 0.7, 0.3], [0.75, 0.7, 0.2]])
 
 
@@ -28,7 +30,8 @@ def preview(head: HeadModel, path: Path) -> None:
     """Write a contact picture (PNG) of a head model.
 
     The template from four sides; the joints with the skin weights in their colours, from the front and the left, the
-    jaw turned, and the head nodding; then every expression at its highest sensible weight, with its name.
+    jaw turned, and the head nodding; then every expression at its highest sensible weight, with its name (of principal
+    components only the first).
 
     Raises
     ------
@@ -39,9 +42,12 @@ def preview(head: HeadModel, path: Path) -> None:
     rows = [_row([_shaded(head, head.template, replace(view, yaw=yaw)) for yaw in (0, 40, 90, 180)])]
     rows.append(_row(_rigged(head, view)))
     face = _framed_face(head)
-    tiles = []
+    tiles, components = [], 0
     for number, name in enumerate(head.expression_names):
         highest = head.expression_range[number, 1]
+        components += not np.isfinite(highest)
+        if not np.isfinite(highest) and components > SHOWN_COMPONENTS:
+            continue
         weights = np.zeros(head.expression_count, np.float32)
         weights[number] = highest if np.isfinite(highest) else STRONG
         tiles.append(_labelled(_shaded(head, head.posed(Pose(weights)), face, TILE), name))
@@ -71,8 +77,8 @@ def _framed_face(head: HeadModel) -> View:
     )
 
 
-def _shaded(head: HeadModel, points: npt.NDArray[np.floating], view: View, size: int = LARGE) -> npt.NDArray:
-    return reduced(draw(head, points, view, 2 * size)[0], 2)
+def _shaded(head: HeadModel, points: npt.NDArray[np.floating], view: View, size: int = 0) -> npt.NDArray:
+    return reduced(draw(head, points, view, 2 * (size or LARGE))[0], 2)
 
 
 def _rigged(head: HeadModel, view: View) -> list[npt.NDArray]:

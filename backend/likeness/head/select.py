@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import LikenessError
+from .flame_files import is_flame
 from .ict import load_ict
 from .model import HeadModel
 from .storage import load_head
 
 ACCEPTED = (
-    "`standin` (the built-in head), an ict_facekit.npz, the folder of an ICT-FaceKit checkout, or a Likeness head"
-    " .safetensors"
+    "`standin` (the built-in head), a FLAME model (.pkl, .npz, or its folder), an ict_facekit.npz, the folder of an"
+    " ICT-FaceKit checkout, or a Likeness head .safetensors"
 )
 """What :func:`head_from` takes, for messages."""
 
@@ -35,10 +36,15 @@ def head_from(spec: str) -> HeadModel:
 
         return standin()
     path = Path(spec)
-    if spec and path.is_dir():
+    if spec and path.is_dir() and not is_flame(path):
         return load_ict(path)
-    if path.suffix.lower() not in (".npz", ".safetensors"):
+    if not path.is_dir() and path.suffix.lower() not in (".npz", ".pkl", ".safetensors"):
         raise LikenessError(f"{spec!r} is no head model; give {ACCEPTED}.")
-    if not path.is_file():
+    if not spec or not path.exists():
         raise LikenessError(f"There is no head model at {path}; give {ACCEPTED}.")
+    if is_flame(path):
+        # Only here, because deriving what FLAME lacks needs libraries that other heads do not.
+        from .flame import load_flame
+
+        return load_flame(path)
     return load_ict(path) if path.suffix.lower() == ".npz" else load_head(path)
