@@ -9,9 +9,9 @@ import pytest
 from likeness.capture.fitting.banded import solve_chain
 from likeness.capture.fitting.fit import distances, fit_clip
 from likeness.capture.fitting.points import COUNT, GAPS, PointModel, point_model
-from likeness.capture.fitting.priors import FOCAL_DEVIATION, expression_prior
+from likeness.capture.fitting.priors import FOCAL_DEVIATION, LOOK_ANGLE, expression_prior, with_gaze
 from likeness.capture.fitting.residuals import NOISE, POSE, Unknowns, frame_energy, linearise, project
-from likeness.capture.fitting.solver import first_poses, key_frames, solve_frames
+from likeness.capture.fitting.solver import first_poses, key_frames, solve_clip, solve_frames
 from likeness.head.standin import standin
 from scipy.spatial.transform import Rotation
 
@@ -187,6 +187,53 @@ def test_no_frame_ever_gets_worse(model, shown, observed):
     before = frame_energy(model, prior, observed, start)
     after = frame_energy(model, prior, observed, solve_frames(model, prior, observed, start, iterations=3))
     assert (after <= before).all() and after.mean() < 0.1 * before.mean()
+
+
+def test_lids_are_expected_to_follow_the_eyes():
+    names = ("eyeLookUp_L", "eyeLookInRight", "eyeLookOut_R", "jawOpen", "component 3")
+    prior = with_gaze(expression_prior(names, np.zeros(5)), names, np.array([[[-LOOK_ANGLE / 2, 0.1], [0.0, 9.0]]]))
+    # The left eye looks up by half of the usual angle; the right eye looks to the subject's left, which is inwards.
+    assert prior.usual[0].tolist() == pytest.approx([0.5, 1, 0, 0, 0])
+    assert (prior.sparsity == 0).tolist() == [True, True, True, False, False]
+
+
+def test_gaze_settles_what_lids_hardly_show(model, shown, observed):
+    look = [index for index, name in enumerate(model.expression_names) if name.startswith("eyeLook")]
+    turns = np.radians(15) * np.sin(np.linspace(0, 9, FRAMES))[:, None, None] * np.ones((2, 2))
+    expression = (
+        shown.expression
+        + with_gaze(expression_prior(model.expression_names, model.lowest), model.expression_names, turns).usual
+    )
+    state = replace(shown, expression=expression)
+    seen = project(model, state)[0]
+    told, guessed = (fit_clip(model, seen, FOCAL, gaze=gaze).expression for gaze in (lambda _: turns, None))
+    errors = [np.abs(fitted - expression)[:, look].mean() for fitted in (told, guessed)]
+    assert errors[0] < errors[1] / 4
+
+
+def test_windows_of_a_long_clip_join(monkeypatch, model, observed, fitted):
+    prior = expression_prior(model.expression_names, model.lowest)
+    noisy = observed + np.random.default_rng(2).normal(0, 0.5, observed.shape)
+    start = solve_frames(model, prior, noisy, fitted, iterations=3)
+    whole = solve_clip(model, prior, noisy, start)
+    monkeypatch.setattr("likeness.capture.fitting.solver.WINDOW", 10)
+    monkeypatch.setattr("likeness.capture.fitting.solver.AHEAD", 12)
+    parts = solve_clip(model, prior, noisy, start)
+    # Each part starts where the last one ended, so what is left is far less than what smoothing itself does.
+    moved = np.abs(whole.expression - start.expression).mean()
+    assert np.abs(parts.expression - whole.expression).mean() < moved / 5
+
+
+def test_nothing_is_smoothed_over_a_cut(model, observed, fitted):
+    prior = expression_prior(model.expression_names, model.lowest)
+    half = FRAMES // 2
+    jumping = np.concatenate([observed[:half], observed[half:] + [40.0, 0]])
+    start = solve_frames(model, prior, jumping, fitted, iterations=6)
+    cut = solve_clip(model, prior, jumping, start, starts=np.array([half]))
+    alone = solve_clip(model, prior, jumping[:half], start.at(np.arange(half)))
+    assert np.abs(cut.translation[:half] - alone.translation).max() < 1e-9
+    smooth = solve_clip(model, prior, jumping, start)
+    assert np.abs(smooth.translation[:half] - alone.translation).max() > 1e-4
 
 
 def test_priors_go_by_names():

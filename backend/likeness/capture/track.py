@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..errors import LikenessError
 from ..head.model import HeadModel
+from .fitting.correspondence import personal_head
 from .fitting.fit import fit_clip
 from .fitting.points import COUNT, point_model
 from .fitting.residuals import PICTURE
@@ -188,7 +189,16 @@ def _fitted(clip: _Clip, head: HeadModel, focal: float, held_out_fraction: float
     training = np.arange(count - round(held_out_fraction * count))
     scale = PICTURE / size
     centred = (clip.landmarks.astype(np.float64) - clip.crop.middle) * scale * [1, -1]
-    unknowns = fit_clip(point_model(head), centred[:, :COUNT], focal * scale, training, report)
+    points = centred[:, :COUNT]
+    head = personal_head(head, points, focal * scale, training, lambda done, total: report("points", done, total))
+    unknowns = fit_clip(
+        point_model(head),
+        points,
+        focal * scale,
+        training,
+        report,
+        gaze=lambda fitted: track_gaze(head, fitted, centred)[0],
+    )
     gaze, _ = track_gaze(head, unknowns, centred)
     rig = motion(head, unknowns, gaze, training)
     focal = float(np.exp(unknowns.log_focal)) / scale

@@ -8,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .points import PointModel
-from .priors import expression_prior
+from .priors import expression_prior, with_gaze
 from .residuals import Frames, Unknowns, project
-from .solver import first_poses, key_frames, solve_clip, solve_frames, solve_key_frames
+from .solver import KEY_FRAMES, first_poses, key_frames, solve_clip, solve_frames, solve_key_frames
 
 Floats = npt.NDArray[np.float64]
 Report = Callable[[str, int, int], None]
 
-KEY_FRAMES = 24
+LID_ITERATIONS = 4
+"""Steps of every frame once the eyes' turns are known; little but the lids moves then."""
 
 
 def fit_clip(
@@ -24,6 +25,9 @@ def fit_clip(
     focal: float,
     training: Frames | None = None,
     progress: Report | None = None,
+    *,
+    gaze: Callable[[Unknowns], Floats] | None = None,
+    starts: Frames | None = None,
 ) -> Unknowns:
     """Fit identity, focal length, poses and expressions to landmarks.
 
@@ -38,6 +42,11 @@ def fit_clip(
         Frames from which identity and focal length may be taken; all by default.
     progress : callable, optional
         Told a stage's name, what is done of it and its total.
+    gaze : callable, optional
+        Finds the turns (F, 2, 2) of the eyes for a fit of the head, for lids follow them; see
+        :func:`likeness.capture.gaze.track_gaze`.
+    starts : (S,) int, optional
+        Frames before which the film was cut; nothing is expected to go on smoothly there.
 
     Returns
     -------
@@ -60,7 +69,10 @@ def fit_clip(
     usual = fitted.expression.mean(0)
     unknowns = first_poses(model, observed, fitted.identity, usual, fitted.log_focal).with_frames(keys, fitted)
     unknowns = solve_frames(model, prior, observed, unknowns, tell=tell("frames"))
-    return solve_clip(model, prior, observed, unknowns)
+    if gaze:
+        prior = with_gaze(prior, model.expression_names, gaze(unknowns))
+        unknowns = solve_frames(model, prior, observed, unknowns, iterations=LID_ITERATIONS)
+    return solve_clip(model, prior, observed, unknowns, starts)
 
 
 def distances(model: PointModel, observed: Floats, unknowns: Unknowns) -> Floats:

@@ -19,6 +19,7 @@ LIPS = (
     *(0, 13, 14, 17, 37, 39, 40, 61, 78, 80, 81, 82, 84, 87, 88, 91, 95, 146, 178, 181, 185, 191, 267, 269, 270, 291),
     *(308, 310, 311, 312, 314, 317, 318, 321, 324, 375, 402, 405, 409, 415),
 )
+INNER_LIPS = (13, 14, 78, 80, 81, 82, 87, 88, 95, 178, 191, 308, 310, 311, 312, 317, 318, 324, 402, 415)
 EYES = (
     *(7, 33, 133, 144, 145, 153, 154, 155, 157, 158, 159, 160, 161, 163, 173, 246),
     *(249, 263, 362, 373, 374, 380, 381, 382, 384, 385, 386, 387, 388, 390, 398, 466),
@@ -36,14 +37,14 @@ FOREHEAD = (
 GROUPS = {"lips": LIPS, "eyes": EYES, "brows": BROWS, "nose": NOSE, "oval": OVAL}
 """Named sets of points, for reports."""
 
-_TRUST = ((OVAL, 0.12), (FOREHEAD, 0.15), (BROWS, 0.8), (EYES, 1.5), (LIPS, 1.5), (NOSE, 1.0))
-_TRUST_ELSEWHERE = 0.4
+_TRUST = ((OVAL, 0.25), (FOREHEAD, 0.3), (BROWS, 1.0), (EYES, 1.5), (LIPS, 1.5), (NOSE, 1.0))
+_TRUST_ELSEWHERE = 0.5
 
 RIGHT_LIDS = ((159, 145), (158, 153), (160, 144), (157, 154), (161, 163))
 LEFT_LIDS = ((386, 374), (385, 380), (387, 373), (384, 381), (388, 390))
-INNER_LIPS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
+_LIP_GAPS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
 
-GAPS = np.array(RIGHT_LIDS + LEFT_LIDS + INNER_LIPS)
+GAPS = np.array(RIGHT_LIDS + LEFT_LIDS + _LIP_GAPS)
 """(17, 2) upper and lower points, whose difference says how far lids and lips are open."""
 
 GAP_TRUST = np.array([8.0] * 10 + [5.0] * 7)
@@ -92,8 +93,8 @@ def point_model(head: HeadModel) -> PointModel:
     def at_points(values: npt.NDArray[np.float32]) -> Floats:
         return (values[..., head.landmark_triangles, :] * weights).sum(-2, dtype=np.float64)
 
-    corners = head.template[head.landmark_triangles].astype(np.float64)
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    # Not the normals of the points' own triangles: on the edges of lids and lips those are slivers that face anywhere.
+    normals = at_points(_skin_normals(head))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
     follows_head: Floats = (1 - at_points(head.skin_weights)[:, JOINTS.index("root")]).clip(0, 1)
     trust = np.full(COUNT, _TRUST_ELSEWHERE)
@@ -109,3 +110,15 @@ def point_model(head: HeadModel) -> PointModel:
         normals=normals,
         trust=trust * follows_head,
     )
+
+
+def _skin_normals(head: HeadModel) -> npt.NDArray[np.float32]:
+    """Normals (V, 3) of the template's skin, weighted by area; zero elsewhere."""
+    triangles = head.faces[head.regions["skin"]]
+    corners = head.template[triangles]
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(head.template)
+    for corner in range(3):
+        np.add.at(normals, triangles[:, corner], crosses)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)

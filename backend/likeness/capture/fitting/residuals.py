@@ -187,5 +187,5 @@ def frame_energy(model: PointModel, prior: ExpressionPrior, observed: Floats, un
     cost = certainty * (model.trust * facing * robust).sum(1)
     cost += 0.5 * certainty * (GAP_TRUST * np.minimum(facing[:, upper], facing[:, lower]) * gaps).sum(1)
     expression = unknowns.expression
-    cost += (0.5 * prior.ridge * expression**2 + prior.sparsity * expression).sum(1)
+    cost += (0.5 * prior.ridge * (expression - prior.usual) ** 2 + prior.sparsity * expression).sum(1)
     return np.where((seen[..., 2] > -NEAREST).any(1), np.inf, cost)

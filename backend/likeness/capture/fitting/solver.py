@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,12 @@ Flags = npt.NDArray[np.bool_]
 
 CHUNK = 50
 """Frames linearised at a time, to bound memory."""
+
+KEY_FRAMES = 24
+"""Frames, as different as possible, from which identity and focal length are taken."""
+
+WINDOW, AHEAD = 400, 24
+"""Frames of a long clip that are solved together, and frames beyond them that are looked at."""
 
 NOMINAL_FRAMES = 20
 """Key frames beyond this many add no more certainty: frames of one clip err alike."""
@@ -143,14 +150,14 @@ def solve_frames(
     """Fit pose and expression of every frame by itself (Levenberg-Marquardt, damped and accepted per frame)."""
     for start in range(0, len(observed), CHUNK):
         frames = np.arange(start, min(start + CHUNK, len(observed)))
-        part, seen = unknowns.at(frames), observed[frames]
+        part, seen, belief = unknowns.at(frames), observed[frames], prior.at(frames)
         damping = np.full(len(frames), 1e-3)
-        cost = frame_energy(model, prior, seen, part)
+        cost = frame_energy(model, belief, seen, part)
         for _ in range(iterations):
-            hessian, gradient = _frame_systems(linearise(model, seen, part, shared=False), prior, part)
+            hessian, gradient = _frame_systems(linearise(model, seen, part, shared=False), belief, part)
             _damp(hessian, damping)
             moved = part.moved(_bounded_step(model, part, hessian, gradient), model)
-            reached = frame_energy(model, prior, seen, moved)
+            reached = frame_energy(model, belief, seen, moved)
             better = reached < cost
             part = part.with_frames(better, moved.at(np.flatnonzero(better)))
             cost = np.where(better, reached, cost)
@@ -162,13 +169,48 @@ def solve_frames(
 
 
 def solve_clip(
-    model: PointModel, prior: ExpressionPrior, observed: Floats, unknowns: Unknowns, iterations: int = 3
+    model: PointModel,
+    prior: ExpressionPrior,
+    observed: Floats,
+    unknowns: Unknowns,
+    starts: Frames | None = None,
+    iterations: int = 3,
 ) -> Unknowns:
-    """Fit all frames together: expressions change smoothly from frame to frame, and so does the head's velocity."""
+    """Fit all frames together: expressions change smoothly from frame to frame, and so does the head's velocity.
+
+    Long clips are solved window by window, each tied to the frame before it, so that memory does not grow with length;
+    what comes more than ``AHEAD`` frames later has no say.
+
+    Parameters
+    ----------
+    starts : (S,) int, optional
+        Frames that are not tied to the one before them.
+    """
+    count = len(observed)
+    edges = np.unique([0, count, *(starts if starts is not None else ())])
+    for begin, end in pairwise(edges.tolist()):
+        for first in range(begin, end, WINDOW):
+            pinned = first > begin
+            last = min(first + WINDOW, end)
+            frames = np.arange(first - pinned, min(last + AHEAD, end))
+            if len(frames) < 2:
+                continue
+            solved = _solve_window(
+                model, prior.at(frames), observed[frames], unknowns.at(frames), pinned=pinned, iterations=iterations
+            )
+            kept = np.arange(first, last)
+            unknowns = unknowns.with_frames(kept, solved.at(kept - frames[0]))
+    return unknowns
+
+
+def _solve_window(
+    model: PointModel, prior: ExpressionPrior, observed: Floats, unknowns: Unknowns, *, pinned: bool, iterations: int
+) -> Unknowns:
+    """Fit the frames of one window together; the first one stays as it is if it is pinned."""
     tie = np.concatenate([STEADINESS, prior.smoothness])
     for _ in range(iterations):
         systems = [
-            _frame_systems(linearise(model, observed[frames], part, shared=False), prior, part)
+            _frame_systems(linearise(model, observed[frames], part, shared=False), prior.at(frames), part)
             for frames in np.array_split(np.arange(len(observed)), -(-len(observed) // CHUNK))
             for part in (unknowns.at(frames),)
         ]
@@ -183,6 +225,7 @@ def solve_clip(
         gradient[1:] += pull
         gradient[:-1] -= pull
         free = ~_at_bounds(model, unknowns, gradient)
+        free[0] &= not pinned
         hessian, gradient = _pinned(hessian, gradient, free)
         both_free: Floats = (free[1:] & free[:-1]).astype(np.float64)
         step = solve_chain(hessian, -tie * both_free, -gradient)
@@ -224,7 +267,7 @@ def _frame_systems(linear: Linearised, prior: ExpressionPrior, unknowns: Unknown
     gradient = -(weighted @ linear.residual[..., None])[..., 0]
     diagonal = np.arange(POSE, hessian.shape[1])
     hessian[:, diagonal, diagonal] += prior.ridge
-    gradient[:, POSE:] += prior.ridge * unknowns.expression + prior.sparsity
+    gradient[:, POSE:] += prior.ridge * (unknowns.expression - prior.usual) + prior.sparsity
     return hessian, gradient
 
 
