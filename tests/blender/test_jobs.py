@@ -87,7 +87,7 @@ def test_script_renders_and_keeps_a_keyed_file(avatar_file, tmp_path):
     blend = tmp_path / "kept.blend"
     done = run(avatar_file, write(tmp_path, jobs), "--save", blend, "--key", "film")
     assert done.returncode == 0, done.stderr
-    assert "3/3" in done.stdout
+    assert "3 of 3 pictures" in done.stdout
     sizes = {name: tuple(bpy.data.images.load(str(tmp_path / name)).size) for name in ("one.png", "film/1.exr")}
     assert set(sizes.values()) == {(24, 24)}
     bpy.ops.wm.open_mainfile(filepath=str(blend))
