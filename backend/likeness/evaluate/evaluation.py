@@ -18,8 +18,11 @@ from ..files import write_atomically
 from ..layered.playback import Player
 from .baseline import fit_baseline, render_baseline
 from .blender_jobs import blender_jobs
+from .charts import HOTTEST, course, error_map
 from .metrics import psnr, ssim
 from .pictures import over, save_srgb, to_bytes, truth
+from .steadiness import Steadiness
+from .turns import outside_training
 
 Array = npt.NDArray[np.float32]
 Progress = Callable[[str, float, str], None]
@@ -40,6 +43,10 @@ class Evaluation:
         Frames that the contact sheet shows, evenly spread over the held-out ones.
     pictures : dict
         For each shown frame: ``truth``, ``baseline`` and ``trainer``, (H, W, 3) uint8 sRGB over white.
+    error : (size, size) float32
+        Mean absolute error over frames and channels, of 255.
+    outside : tuple of bool
+        For each held-out frame, whether the head is turned farther than in any training frame.
     size : int
         Side of the compared pictures, pixels.
     """
@@ -48,6 +55,8 @@ class Evaluation:
     frames: list[dict[str, float]]
     shown: tuple[int, ...]
     pictures: dict[int, dict[str, npt.NDArray[np.uint8]]]
+    error: Array
+    outside: tuple[bool, ...]
     size: int
 
 
@@ -83,6 +92,8 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
     kept = tuple(capture.held_out[place] for place in places)
     frames: list[dict[str, float]] = []
     pictures: dict[int, dict[str, npt.NDArray[np.uint8]]] = {}
+    error = np.zeros((size, size), np.float32)
+    steadiness = Steadiness()
     for done, index in enumerate(capture.held_out):
         target = truth(capture, index, size)
         camera = capture.camera(index).resized(size, size)
@@ -100,6 +111,8 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
                 "baseline_psnr_face": psnr(theirs, target.picture, target.face),
             }
         )
+        error += 255 * np.abs(ours - target.picture).mean(2) / len(capture.held_out)
+        steadiness.add(index, ours, target)
         if index in kept:
             shots = {"truth": target.picture, "baseline": theirs, "trainer": ours}
             pictures[index] = {name: to_bytes(shot) for name, shot in shots.items()}
@@ -110,8 +123,22 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
         for name in frames[0]
         if name != "frame"
     }
+    beyond = outside_training(capture)[list(capture.held_out)]
+    marks.update(_apart(frames, beyond))
+    marks.update(steadiness.marks())
     marks.update(_tracking_marks(capture.folder))
-    return Evaluation(marks, frames, kept, pictures, size)
+    return Evaluation(marks, frames, kept, pictures, error, tuple(map(bool, beyond)), size)
+
+
+def _apart(frames: list[dict[str, float]], outside: npt.NDArray[np.bool_]) -> Marks:
+    """Figures of frames inside and outside the trained range of head turns, where there are any."""
+    marks: Marks = {}
+    for place, chosen in (("inside", ~outside), ("outside", outside)):
+        marks[f"frames_{place}"] = {"value": int(chosen.sum()), "unit": "1"}
+        for name in ("psnr_fg", "psnr_face") if chosen.any() else ():
+            values = [frame[name] for frame, wanted in zip(frames, chosen, strict=True) if wanted]
+            marks[f"{name}_{place}"] = {"value": float(np.mean(values)), "unit": "dB"}
+    return marks
 
 
 def _tracking_marks(folder: Path) -> Marks:
@@ -132,6 +159,9 @@ def write_evaluation(evaluation: Evaluation, avatar: LayeredAvatar, capture: Cap
     for index, shots in evaluation.pictures.items():
         for name, shot in shots.items():
             save_srgb(shot, pictures / f"{index:05d}_{name}.png")
+    save_srgb(error_map(evaluation.error), out / "error.png")
+    write_atomically(out / "course.png", course(evaluation.frames, evaluation.outside))
+    write_atomically(out / "evaluation.md", _page(evaluation, capture).encode())
     summary = {
         "marks": evaluation.marks,
         "frames": evaluation.frames,
@@ -145,3 +175,36 @@ def write_evaluation(evaluation: Evaluation, avatar: LayeredAvatar, capture: Cap
     write_atomically(out / "evaluation.json", json.dumps(summary, indent=1, default=float).encode())
     jobs = blender_jobs(avatar, capture, evaluation.shown, evaluation.size)
     write_atomically(out / "blender-jobs.json", json.dumps(jobs).encode())
+
+
+def _page(evaluation: Evaluation, capture: Capture) -> str:
+    """Everything that was measured, as Markdown."""
+    names = [name for name in evaluation.frames[0] if name != "frame"]
+    rows = [f"| `{name}` | {mark['value']:.3f} | {mark['unit']} |" for name, mark in evaluation.marks.items()]
+    table = [
+        f"| {frame['frame']}{' (outside)' if beyond else ''} | {' | '.join(f'{frame[name]:.2f}' for name in names)} |"
+        for frame, beyond in zip(evaluation.frames, evaluation.outside, strict=True)
+    ]
+    return "\n".join(
+        [
+            "# Evaluation",
+            "",
+            f"{len(capture.held_out)} held-out frames at {evaluation.size} x {evaluation.size} pixels, with the "
+            "tracked pose and nothing fitted. Frames outside show the head turned farther than any training frame.",
+            "",
+            "| mark | value | unit |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "![PSNR over the held-out frames](course.png)",
+            "",
+            f"Mean absolute error; the brightest yellow is {HOTTEST:g} of 255 or more:",
+            "",
+            "![Error](error.png)",
+            "",
+            f"| frame | {' | '.join(names)} |",
+            f"|---|{'---|' * len(names)}",
+            *table,
+            "",
+        ]
+    )
