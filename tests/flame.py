@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 from likeness.head.standin import standin
-from likeness.rig import JOINTS
+from likeness.rig import JOINTS, PARENTS
 from scipy import sparse
+from scipy.spatial.transform import Rotation
 
 RINGS, COLUMNS, SPLIT = 65, 60, 30
 EYE_RINGS, EYE_COLUMNS = 16, 34
@@ -59,6 +60,27 @@ def flame_arrays() -> dict[str, np.ndarray]:
         "kintree_table": np.array([[2**32 - 1, 0, 1, 1, 1], [0, 1, 2, 3, 4]], np.uint32),
         "J": joints,
     }
+
+
+def flame_vertices(identity: np.ndarray, expression: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """FLAME's own definition, joints drifting with the expression: vertices for a pose (5, 3) of axis-angle."""
+    arrays = flame_arrays()
+    coefficients = np.zeros(400)
+    coefficients[: len(identity)], coefficients[300 : 300 + len(expression)] = identity, expression
+    shaped = arrays["v_template"] + arrays["shapedirs"] @ coefficients
+    joints = arrays["J_regressor"] @ shaped
+    turns = Rotation.from_rotvec(pose).as_matrix()
+    features = (turns[1:] - np.eye(3)).ravel()
+    points = np.c_[shaped + arrays["posedirs"] @ features, np.ones(len(shaped))]
+    world = []
+    for joint, parent in enumerate(PARENTS):
+        local = np.eye(4)
+        local[:3, :3], local[:3, 3] = turns[joint], joints[joint] - (joints[parent] if parent >= 0 else 0)
+        world.append(world[parent] @ local if parent >= 0 else local)
+    moved = [
+        matrix @ np.r_[np.c_[np.eye(3), -joint], [[0, 0, 0, 1]]] for matrix, joint in zip(world, joints, strict=True)
+    ]
+    return np.einsum("vj,jab,vb->va", arrays["weights"], np.array(moved), points)[:, :3]
 
 
 def _fields(points: np.ndarray, count: int, size: float, random: np.random.Generator) -> np.ndarray:

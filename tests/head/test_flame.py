@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flame import as_published, flame_arrays, pickled, pickled_by_python_2
+from flame import as_published, flame_arrays, flame_vertices, pickled, pickled_by_python_2
 from likeness.cli.main import main
 from likeness.errors import LikenessError
 from likeness.head.flame import EYELIDS, flame_parts, load_flame
@@ -30,32 +30,11 @@ from likeness.head.model import HeadModel
 from likeness.head.select import head_from
 from likeness.head.standin import standin
 from likeness.head.storage import check_head, load_head, save_head
-from likeness.rig import JOINTS, PARENTS, Pose, rotation_matrices
+from likeness.rig import JOINTS, Pose, rotation_matrices
 from scipy import sparse
 
 SINGLE = 2.0**-23
 """Relative error of a number rounded to float32."""
-
-
-def flame_vertices(identity: np.ndarray, expression: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """FLAME's own definition, joints drifting with the expression: vertices for a pose (5, 3) of axis-angle."""
-    arrays = flame_arrays()
-    coefficients = np.zeros(400)
-    coefficients[: len(identity)], coefficients[300 : 300 + len(expression)] = identity, expression
-    shaped = arrays["v_template"] + arrays["shapedirs"] @ coefficients
-    joints = arrays["J_regressor"] @ shaped
-    turns = rotation_matrices(pose).astype(np.float64)
-    features = (turns[1:] - np.eye(3)).ravel()
-    points = np.c_[shaped + arrays["posedirs"] @ features, np.ones(VERTICES)]
-    world = []
-    for joint, parent in enumerate(PARENTS):
-        local = np.eye(4)
-        local[:3, :3], local[:3, 3] = turns[joint], joints[joint] - (joints[parent] if parent >= 0 else 0)
-        world.append(world[parent] @ local if parent >= 0 else local)
-    moved = [
-        matrix @ np.r_[np.c_[np.eye(3), -joint], [[0, 0, 0, 1]]] for matrix, joint in zip(world, joints, strict=True)
-    ]
-    return np.einsum("vj,jab,vb->va", arrays["weights"], np.array(moved), points)[:, :3]
 
 
 def refusal(path: Path) -> str:

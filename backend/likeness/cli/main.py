@@ -20,6 +20,7 @@ from .json_option import STANDARD_OUTPUT, add_json_option
 COMMANDS = {
     "head": "look at a head model, or convert one into Likeness' own file",
     "track": "find head pose, expressions and gaze in a video: video in, capture out",
+    "capture": "make captures of other people's data sets, write their formats, tell what a capture holds",
     "sample": "copy the sample capture that comes with Likeness",
     "train": "learn an avatar from a capture: capture in, avatar.glb out",
     "bake": "write the avatar that a training job has learnt so far, without fine-tuning",

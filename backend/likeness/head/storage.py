@@ -21,11 +21,16 @@ MAXIMUM_VERTICES = 200_000
 
 
 def save_head(head: HeadModel, path: Path) -> None:
-    """Write a head model; large bases are stored as float16 (at most 0.03 mm off for a displacement of 5 cm)."""
+    """Write a head model; large bases are stored as float16 (at most 0.03 mm off for a displacement of 5 cm).
+
+    FLAME's are kept in single precision: coefficients come from elsewhere, by the hundred, and must put every vertex
+    where its other readers put it.
+    """
+    of_bases = np.float32 if head.name == "flame" else np.float16
     tensors = {
         "template": head.template.astype(np.float32),
-        "identity_basis": head.identity_basis.astype(np.float16),
-        "expression_basis": head.expression_basis.astype(np.float16),
+        "identity_basis": head.identity_basis.astype(of_bases),
+        "expression_basis": head.expression_basis.astype(of_bases),
         "expression_range": head.expression_range.astype(np.float32),
         "joint_regressor": head.joint_regressor.astype(np.float32),
         "skin_weights": head.skin_weights.astype(np.float32),

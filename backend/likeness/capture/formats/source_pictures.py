@@ -1,0 +1,128 @@
+"""Pictures of other people's data sets, as frames and mattes of a capture: copied where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...errors import LikenessError
+from ..matting import Matting
+from ..pictures import MAXIMUM_SIDE, Picture
+from .flame_frames import SourcePicture
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture, from its header alone.
+
+    Raises
+    ------
+    LikenessError
+        If it is missing, no picture, or of absurd size.
+    """
+    return _header(path)[0]
+
+
+def frame_suffix(path: Path) -> str:
+    """The format to keep a data set's frames in: that of its first picture if it can be copied, else JPEG."""
+    return path.suffix.lower() if _header(path)[1] == "RGB" and path.suffix.lower() in (".png", ".jpg") else ".jpg"
+
+
+def frame_pictures(sources: tuple[SourcePicture, ...], suffix: str, size: tuple[int, int]) -> Iterator[Picture | Path]:
+    """Frames as :func:`~likeness.capture.storage.write_capture` takes them: paths to copy, or pixels (H, W, 3).
+
+    Raises
+    ------
+    LikenessError
+        If a picture is missing, damaged or of another size than the first.
+    """
+    for source in sources:
+        _check_size(source.picture, size)
+        if _header(source.picture)[1] == "RGB" and source.picture.suffix.lower() == suffix:
+            yield source.picture
+        else:
+            yield pixels(source.picture)
+
+
+def matte_pictures(sources: tuple[SourcePicture, ...], size: tuple[int, int]) -> Iterator[Picture | Path]:
+    """Mattes: the data set's own, else the pictures' transparency, else all labelled pixels, else a network's guess.
+
+    Raises
+    ------
+    LikenessError
+        If a picture is missing, damaged or of another size than the frames.
+    """
+    matting: Matting | None = None
+    try:
+        for source in sources:
+            given = source.matte or source.labels
+            if given is not None:
+                _check_size(given, size)
+            if source.matte is not None:
+                plain = _header(source.matte)[1] == "L" and source.matte.suffix.lower() == ".png"
+                yield source.matte if plain else _converted(source.matte, "L")
+            elif _header(source.picture)[1] in ("RGBA", "LA", "PA"):
+                yield np.ascontiguousarray(_converted(source.picture, "RGBA")[..., 3])
+            elif source.labels is not None:
+                yield np.where(labels(source.labels) > 0, np.uint8(255), np.uint8(0))
+            else:
+                matting = matting or Matting().__enter__()
+                yield matting.matte(pixels(source.picture))
+    finally:
+        if matting is not None:
+            matting.__exit__(None, None, None)
+
+
+def pixels(path: Path) -> Picture:
+    """Colours (H, W, 3), sRGB, of any picture.
+
+    Raises
+    ------
+    LikenessError
+    """
+    return _converted(path, "RGB")
+
+
+def labels(path: Path) -> Picture:
+    """Class numbers (H, W) of a picture of labels, whether they are its grey values or entries of its palette.
+
+    Raises
+    ------
+    LikenessError
+    """
+    return _converted(path, "P" if _header(path)[1] == "P" else "L")
+
+
+def _converted(path: Path, mode: str) -> Picture:
+    _header(path)
+    try:
+        with Image.open(path) as image:
+            return np.array(image if image.mode == mode else image.convert(mode))
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+        raise LikenessError(f"{path} is a damaged picture ({error}); write it again.") from error
+
+
+def _header(path: Path) -> tuple[tuple[int, int], str]:
+    """Size and mode of a picture."""
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            size, mode = image.size, image.mode
+    except FileNotFoundError:
+        raise LikenessError(f"{path} is missing; give the folder of a whole data set.") from None
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise LikenessError(f"{path} is not a PNG or JPEG picture that can be read.") from error
+    if max(size) > MAXIMUM_SIDE:
+        raise LikenessError(f"{path} is {size[0]}x{size[1]} pixels; at most {MAXIMUM_SIDE} a side are possible.")
+    return size, mode
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    found = picture_size(path)
+    if found != size:
+        raise LikenessError(
+            f"{path} is {found[0]}x{found[1]} pixels where the first picture is {size[0]}x{size[1]}; make them alike."
+        )
