@@ -11,13 +11,16 @@ from scipy.spatial.transform import Rotation
 from ..head.model import HeadModel
 from ..rig import JOINTS, Pose, skinning_transforms
 from .fitting.banded import solve_chain
-from .fitting.residuals import Unknowns
+from .fitting.residuals import Frames, Unknowns
 from .landmarks import LEFT_IRIS, RIGHT_IRIS
 
 Floats = npt.NDArray[np.float64]
 
 REST, TOGETHER, SMOOTH = 1.5, 30.0, 20.0
 """Weights of small angles, of both eyes turning alike, and of slow change; against pixels with a deviation of one."""
+
+HIDDEN = 0.13
+"""Openness of an eye below which its iris is not seen; at twice of that it is seen well."""
 
 IRIS_RADIUS = 0.006
 """Radius of a human iris, metres; it hardly differs between people."""
@@ -58,7 +61,9 @@ def eyeballs(head: HeadModel, identity: npt.ArrayLike) -> list[Eyeball]:
     return found
 
 
-def track_gaze(head: HeadModel, unknowns: Unknowns, landmarks: Floats) -> tuple[Floats, Floats]:
+def track_gaze(
+    head: HeadModel, unknowns: Unknowns, landmarks: Floats, starts: Frames | None = None
+) -> tuple[Floats, Floats]:
     """Turn both eyes in every frame.
 
     Parameters
@@ -68,6 +73,8 @@ def track_gaze(head: HeadModel, unknowns: Unknowns, landmarks: Floats) -> tuple[
         The fit of the head.
     landmarks : (F, 478, 2)
         Pixels of a picture 512 wide, from the camera's principal point, y upwards.
+    starts : (S,) int, optional
+        Frames before which the film was cut.
 
     Returns
     -------
@@ -80,14 +87,17 @@ def track_gaze(head: HeadModel, unknowns: Unknowns, landmarks: Floats) -> tuple[
     seen = landmarks[:, [LEFT_IRIS, RIGHT_IRIS]]
     count = len(seen)
     angles = np.zeros((count, 4))
-    # A closed eye shows no iris; MediaPipe's guess then counts for little.
-    trust = np.stack([((_openness(landmarks, name) - 0.1) / 0.1).clip(0.02, 1) for name in ("eye_l", "eye_r")], 1)
+    # A closing eye hides its iris, and MediaPipe's guess goes down with the lid: the gaze around it tells more.
+    trust = np.stack([((openness(landmarks, name) - HIDDEN) / HIDDEN).clip(0.01, 1) for name in ("eye_l", "eye_r")], 1)
     weight = np.repeat(trust, 2, axis=1)
     alike = np.array([[1.0, 0, -1, 0], [0, 1, 0, -1]])
     curvature = REST * np.eye(4) + TOGETHER * alike.T @ alike
-    tie = np.full(4, SMOOTH)
-    neighbours = np.full((count, 1, 1), 2.0)
-    neighbours[[0, -1]] = 1.0
+    tie = np.full((count - 1, 4), SMOOTH)
+    if starts is not None:
+        tie[starts - 1] = 0
+    stiffness = np.zeros((count, 4))
+    stiffness[1:] += tie
+    stiffness[:-1] += tie
     for _ in range(_ITERATIONS):
         predicted = _project(balls, angles, unknowns)
         small = 1e-5
@@ -96,12 +106,12 @@ def track_gaze(head: HeadModel, unknowns: Unknowns, landmarks: Floats) -> tuple[
         ).reshape(count, 4, 4)
         residual = (seen - predicted).reshape(count, 4)
         weighted = slopes.transpose(0, 2, 1) * weight[:, None, :]
-        hessian = weighted @ slopes + curvature + neighbours * np.diag(tie)
+        hessian = weighted @ slopes + curvature + stiffness[:, None] * np.eye(4)
         gradient = -(weighted @ residual[..., None])[..., 0] + angles @ curvature
         change = tie * np.diff(angles, axis=0)
         gradient[1:] += change
         gradient[:-1] -= change
-        angles = angles + solve_chain(hessian, np.tile(-tie, (count - 1, 1)), -gradient)
+        angles = angles + solve_chain(hessian, -tie, -gradient)
     return angles.reshape(count, 2, 2), np.linalg.norm(seen - _project(balls, angles, unknowns), axis=-1)
 
 
@@ -132,8 +142,15 @@ def _project(balls: list[Eyeball], angles: Floats, unknowns: Unknowns) -> Floats
     return np.exp(unknowns.log_focal) * position[..., :2] / -position[..., 2:]
 
 
-def _openness(landmarks: Floats, eye: str) -> Floats:
-    """Height of the lids' opening over its width, (F,)."""
+def openness(landmarks: npt.NDArray[np.floating], eye: str) -> Floats:
+    """Height of the opening between the lids over its width, (F,).
+
+    Parameters
+    ----------
+    landmarks : (F, 478, 2)
+        Pixels.
+    eye : {"eye_l", "eye_r"}
+    """
     upper, lower, outer, inner = _LIDS[eye]
     height = np.linalg.norm(landmarks[:, upper] - landmarks[:, lower], axis=-1)
     return height / np.linalg.norm(landmarks[:, outer] - landmarks[:, inner], axis=-1).clip(1e-6)

@@ -1,4 +1,4 @@
-"""MediaPipe's face mesh over the frames of one clip: 478 points per frame, and a word when a second face shows."""
+"""MediaPipe's face mesh over the frames of one clip: 478 points per face and frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LikenessError
 from .quiet import silenced
 
 Picture = npt.NDArray[np.uint8]
@@ -21,23 +20,24 @@ POINTS = 478
 RIGHT_IRIS, LEFT_IRIS = 468, 473
 """Points at the centres of the subject's right and left iris."""
 
-SECOND_FACE_FRAMES = 3
-"""Consecutive frames that must show a second face before it counts: one alone is often a false detection."""
-
 
 class FaceMesh:
-    """Finds the one face of a clip; use as a context manager and feed frames in order, as it tracks between them."""
+    """Finds the faces of a clip; use as a context manager and feed frames in order, as it tracks between them.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most : int
+        How many faces to look for, 1 or 2; looking for a second one takes twice as long.
+    """
+
+    def __init__(self, most: int = 2) -> None:
         with silenced():
             from mediapipe.python.solutions.face_mesh import FaceMesh as Network
 
-            self._network = Network(refine_landmarks=True, max_num_faces=2)
+            self._network = Network(refine_landmarks=True, max_num_faces=most)
             # The first picture waits for threads that announce themselves.
             self._network.process(np.zeros((64, 64, 3), np.uint8))
         self._seen = False
-        self._frame = 0
-        self._with_second_face = 0
 
     def __enter__(self) -> FaceMesh:
         return self
@@ -47,14 +47,14 @@ class FaceMesh:
     ) -> None:
         self._network.close()
 
-    def points(self, picture: Picture) -> Floats | None:
-        """Pixel positions (478, 2) of the face in an sRGB picture (H, W, 3), or None where no face is seen.
+    def forget(self) -> None:
+        """Look for faces anew in the next picture, as after a cut."""
+        with silenced():
+            self._network.reset()
+        self._seen = False
 
-        Raises
-        ------
-        LikenessError
-            If a second face stays in the picture.
-        """
+    def faces(self, picture: Picture) -> list[Floats]:
+        """Pixel positions (478, 2) of each face in an sRGB picture (H, W, 3), the largest first."""
         height, width = picture.shape[:2]
         # Some warnings come with the first face; afterwards a user's own progress display must not be swallowed.
         with nullcontext() if self._seen else silenced():
@@ -63,13 +63,16 @@ class FaceMesh:
         self._seen = self._seen or bool(found)
         faces = [np.array([[p.x * width, p.y * height] for p in face.landmark], np.float32) for face in found]
         faces.sort(key=_extent, reverse=True)
-        self._with_second_face = self._with_second_face + 1 if _second_face(faces) else 0
-        self._frame += 1
-        if self._with_second_face == SECOND_FACE_FRAMES:
-            raise LikenessError(
-                f"Two faces are seen at frame {self._frame - SECOND_FACE_FRAMES}; crop the video to the one to track."
-            )
-        return faces[0] if faces else None
+        return faces if _second_face(faces) else faces[:1]
+
+    def face_near(self, picture: Picture, place: npt.ArrayLike) -> Floats | None:
+        """The face (478, 2) at a place (2,), pixels; None where there is none within its own size."""
+
+        def away(face: Floats) -> float:
+            return float(np.linalg.norm(face.mean(0) - place)) / _extent(face)
+
+        nearest = min(self.faces(picture), key=away, default=None)
+        return nearest if nearest is not None and away(nearest) < 1 else None
 
 
 def _extent(points: Floats) -> float:

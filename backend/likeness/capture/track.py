@@ -3,59 +3,41 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import LikenessError
 from ..head.model import HeadModel
+from .coverage import coverage
+from .cutting_out import Clip, cut_out
 from .fitting.correspondence import personal_head
 from .fitting.fit import fit_clip
 from .fitting.points import COUNT, point_model
-from .fitting.residuals import PICTURE
+from .fitting.residuals import PICTURE, Unknowns
 from .gaze import track_gaze
-from .landmarks import FaceMesh
-from .matting import Matting
 from .model import Capture
 from .overlay import write_overlay
-from .pictures import write_picture
+from .stopwatch import Stopwatch
 from .storage import picture_names, write_capture
+from .survey import Plan, Survey, plan_tracking, survey_film
+from .tracking_page import write_page
 from .tracking_report import plot_residuals, predicted_landmarks, tracking_report, write_report
-from .video import Crop, Video, head_crop, open_video
+from .video import Video, open_video
+from .work_folder import WorkFolder, array_fingerprint, file_fingerprint
 from .world import motion
 
 Array = npt.NDArray[np.float32]
 Report = Callable[[str, int, int], None]
 
-MINIMUM_FRAMES = 30
-MINIMUM_SECONDS = 1.0
 SIZES = (128, 2048)
 """Smallest and largest side of a capture's pictures, pixels."""
 
 FOCAL_OVER_SIDE = 2.2
 """Expected focal length in multiples of the square's side; landmarks hardly show it, so a fixed guess serves best."""
-
-MISSED_SHARE = 0.2
-"""Share of the frames that may show no face; they are left out."""
-
-_DETECTION_SIDE = 1280
-
-
-@dataclass(frozen=True)
-class _Clip:
-    """Pictures of a clip that show the face, on disk, and the face's landmarks (F, 478, 2), pixels."""
-
-    crop: Crop
-    frame_rate: float
-    frames: list[Path]
-    mattes: list[Path]
-    landmarks: Array
-    left_out: int
 
 
 def track_video(
@@ -71,13 +53,22 @@ def track_video(
 ) -> Capture:
     """Track the head in a video and write a capture, whole or not at all.
 
-    Beside the capture's own files the folder gets ``tracking/overlay.mp4``, ``tracking/residuals.png`` and
-    ``tracking/report.json`` (see :class:`likeness.capture.tracking_report.TrackingReport`).
+    Beside the capture's own files the folder gets ``tracking/overlay.mp4``, ``tracking/residuals.png``,
+    ``tracking/report.json`` (see :class:`likeness.capture.tracking_report.TrackingReport`) and ``tracking/report.md``,
+    which tells what was poorly seen and what to film.
+
+    If a second face is seen, the larger one is followed and the capture's provenance says so; two faces of similar size
+    (less than 1.5 times) in more than half of the frames are refused. Frames that show no face are left out. Where the
+    film was cut, nothing is smoothed. Memory does not grow with the film's length but for some 20 kilobytes a frame. A
+    run that was killed goes on where it was when it is started again with the same video and size.
+
+    MediaPipe's points are moved over the skin to where this person has them, so ``capture.head`` differs from ``head``
+    in its landmarks; the stand-in is not stored with a capture, and when read again has its own landmarks.
 
     Parameters
     ----------
     video : Path
-        One person talking before a camera that stands still.
+        A person talking before a camera that stands still.
     head : HeadModel
     out : Path
         Folder to make; it must not exist or be empty.
@@ -99,7 +90,8 @@ def track_video(
     Raises
     ------
     LikenessError
-        If the video cannot be used (missing, damaged, too short, no face, two faces) or the folder not be written.
+        If the video cannot be used (missing, damaged, too short, HDR, no face, two faces alike) or the folder not be
+        written.
     """
     video, out = Path(video), Path(out)
     if not SIZES[0] <= size <= SIZES[1]:
@@ -111,21 +103,23 @@ def track_video(
     report: Report = progress or (lambda stage, done, total: None)
     source = open_video(video)
     _check_place(out)
+    watch = Stopwatch()
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-            crop = _find_head(source, size, report)
-            clip = _cut_out(source, crop, Path(scratch), report)
-            pixels = focal * crop.size / crop.side if focal else FOCAL_OVER_SIDE * crop.size
-            capture = _fitted(clip, head, pixels, held_out_fraction, report)
+        settings = {"video": file_fingerprint(video), "size": size}
+        with WorkFolder(out.parent / f".{out.name}.tracking", settings) as work:
+            plan = plan_tracking(_surveyed(source, work, watch, report), source, size)
+            clip = cut_out(source, plan, work, watch, report)
+            pixels = focal * plan.crop.size / plan.crop.side if focal else FOCAL_OVER_SIDE * plan.crop.size
+            capture = _fitted(clip, plan, head, pixels, held_out_fraction, work, watch, report)
             told = {
                 "source": video.name,
                 "made by": "likeness track",
                 "head": f"{head.name} ({head.licence})" if head.licence else head.name,
-                "frames without a face, left out": str(clip.left_out),
+                "frames without a face, left out": str(clip.count - len(clip.frames)),
+                **plan.remarks,
                 **(provenance or {}),
             }
-            return _write(replace(capture, provenance=told), clip, Path(scratch), out, report)
+            return _write(replace(capture, provenance=told), clip, plan, work, out, watch, report)
     except OSError as error:
         raise LikenessError(f"Cannot write {out}: {error.strerror or error}.") from error
 
@@ -135,80 +129,57 @@ def _check_place(out: Path) -> None:
         raise LikenessError(f"{out} is already there; choose a new folder for the capture.")
 
 
-def _find_head(source: Video, size: int, report: Report) -> Crop:
-    """The square of the video that holds the head in all frames."""
-    boxes, count, width, height = [], 0, 0, 0
-    with FaceMesh() as mesh:
-        for picture in source.frames():
-            if count and picture.shape[:2] != (height, width):
-                raise LikenessError(f"{source.path} changes its size at frame {count}; convert it to one size.")
-            height, width = picture.shape[:2]
-            count += 1
-            shrink = min(1.0, _DETECTION_SIDE / max(width, height))
-            points = mesh.points(_shrunk(picture, shrink))
-            if points is not None:
-                face = points[:COUNT] / shrink
-                boxes.append(np.concatenate([face.min(0), face.max(0)]))
-            report("face", count, max(source.promised, count))
-    if count < MINIMUM_FRAMES or count < MINIMUM_SECONDS * source.frame_rate:
-        raise LikenessError(
-            f"{source.path} has {count} frames; at least {MINIMUM_FRAMES} frames and {MINIMUM_SECONDS:.0f} s"
-            " are needed."
-        )
-    if not boxes:
-        raise LikenessError(f"No face is seen in {source.path}; film one face from the front, in good light.")
-    return head_crop(np.array(boxes), width, height, size)
+def _surveyed(source: Video, work: WorkFolder, watch: Stopwatch, report: Report) -> Survey:
+    """The survey of a film, made now or by an earlier run."""
+    kept = work.stage("survey")
+    if kept is not None:
+        width, height = (int(value) for value in kept["size"])
+        return Survey(width, height, kept["seconds"], kept["boxes"], kept["changes"])
+    with watch.measuring("survey"):
+        survey = survey_film(source, report)
+    size = np.array([survey.width, survey.height])
+    work.finish_stage(
+        "survey", {"size": size, "seconds": survey.seconds, "boxes": survey.boxes, "changes": survey.changes}
+    )
+    return survey
 
 
-def _cut_out(source: Video, crop: Crop, scratch: Path, report: Report) -> _Clip:
-    """Write the square of every frame that shows the face, and its matte; find the landmarks there."""
-    frames, mattes, landmarks, count = [], [], [], 0
-    with FaceMesh() as mesh, Matting() as matting:
-        for picture in source.frames():
-            count += 1
-            square = crop.of(picture)
-            points = mesh.points(square)
-            if points is not None:
-                name = f"{len(frames):05d}"
-                frames.append(scratch / f"{name}.jpg")
-                mattes.append(scratch / f"{name}.png")
-                landmarks.append(points)
-                write_picture(square, frames[-1])
-                write_picture(matting.matte(square), mattes[-1])
-            report("landmarks", count, max(source.promised, count))
-    if len(frames) < max(MINIMUM_FRAMES, (1 - MISSED_SHARE) * count):
-        raise LikenessError(
-            f"{source.path} shows a face in {len(frames)} of its {count} frames only; cut out the part that shows one."
-        )
-    return _Clip(crop, source.frame_rate, frames, mattes, np.array(landmarks, np.float32), left_out=count - len(frames))
-
-
-def _fitted(clip: _Clip, head: HeadModel, focal: float, held_out_fraction: float, report: Report) -> Capture:
+def _fitted(
+    clip: Clip,
+    plan: Plan,
+    head: HeadModel,
+    focal: float,
+    held_out_fraction: float,
+    work: WorkFolder,
+    watch: Stopwatch,
+    report: Report,
+) -> Capture:
     """The capture of a clip, not yet on disk, and nothing yet said about where it came from."""
-    count, size = len(clip.frames), clip.crop.size
+    count, size = len(clip.frames), plan.crop.size
     training = np.arange(count - round(held_out_fraction * count))
     scale = PICTURE / size
-    centred = (clip.landmarks.astype(np.float64) - clip.crop.middle) * scale * [1, -1]
-    points = centred[:, :COUNT]
-    head = personal_head(head, points, focal * scale, training, lambda done, total: report("points", done, total))
-    unknowns = fit_clip(
-        point_model(head),
-        points,
-        focal * scale,
-        training,
-        report,
-        gaze=lambda fitted: track_gaze(head, fitted, centred)[0],
+    centred = (clip.landmarks.astype(np.float64) - plan.crop.middle) * scale * [1, -1]
+    stage = f"fit-{_fit_fingerprint(head, focal, len(training))}"
+    kept = work.stage(stage)
+    if kept is None:
+        with watch.measuring("fit"):
+            kept = _fit(centred, clip.starts, head, focal * scale, training, report)
+        work.finish_stage(stage, kept)
+    head = replace(
+        head, landmark_triangles=kept["landmark_triangles"], landmark_barycentrics=kept["landmark_barycentrics"]
     )
-    gaze, _ = track_gaze(head, unknowns, centred)
-    rig = motion(head, unknowns, gaze, training)
-    focal = float(np.exp(unknowns.log_focal)) / scale
+    unknowns = Unknowns(
+        kept["identity"], float(kept["log_focal"][0]), kept["rotation"], kept["translation"], kept["expression"]
+    )
+    rig = motion(head, unknowns, kept["gaze"], training)
+    pixels = float(np.exp(unknowns.log_focal)) / scale
     return Capture(
         folder=Path(),
         head=head,
         identity=unknowns.identity.astype(np.float32),
         width=size,
         height=size,
-        intrinsics=np.array([focal, focal, *clip.crop.middle], np.float32),
+        intrinsics=np.array([pixels, pixels, *plan.crop.middle], np.float32),
         camera_to_world=np.tile(rig.camera_to_world, (count, 1, 1)),
         expression=unknowns.expression.astype(np.float32),
         root_rotation=np.zeros((count, 3), np.float32),
@@ -218,30 +189,69 @@ def _fitted(clip: _Clip, head: HeadModel, focal: float, held_out_fraction: float
         frames=picture_names("frames", count, ".jpg"),
         mattes=picture_names("mattes", count, ".png"),
         held_out=tuple(range(len(training), count)),
-        frame_rate=clip.frame_rate,
+        frame_rate=plan.frame_rate,
         provenance={},
     )
 
 
-def _write(capture: Capture, clip: _Clip, scratch: Path, out: Path, report: Report) -> Capture:
+def _fit(
+    centred: npt.NDArray[np.float64],
+    starts: npt.NDArray[np.intp],
+    head: HeadModel,
+    focal: float,
+    training: npt.NDArray[np.intp],
+    report: Report,
+) -> dict[str, np.ndarray]:
+    """Fit head and eyes to landmarks (F, 478, 2), given as the fit wants them: everything found, by name."""
+    points = centred[:, :COUNT]
+    person = personal_head(head, points, focal, training, lambda done, total: report("points", done, total))
+    unknowns = fit_clip(
+        point_model(person),
+        points,
+        focal,
+        training,
+        report,
+        gaze=lambda fitted: track_gaze(person, fitted, centred, starts)[0],
+        starts=starts,
+    )
+    return {
+        "identity": unknowns.identity,
+        "log_focal": np.array([unknowns.log_focal]),
+        "rotation": unknowns.rotation,
+        "translation": unknowns.translation,
+        "expression": unknowns.expression,
+        "gaze": track_gaze(person, unknowns, centred, starts)[0],
+        "landmark_triangles": person.landmark_triangles,
+        "landmark_barycentrics": person.landmark_barycentrics,
+    }
+
+
+def _fit_fingerprint(head: HeadModel, focal: float, training: int) -> str:
+    arrays = (head.template, head.identity_basis, head.expression_basis, head.landmark_barycentrics)
+    return array_fingerprint(*arrays, np.array([focal, training]))[:16]
+
+
+def _write(
+    capture: Capture, clip: Clip, plan: Plan, work: WorkFolder, out: Path, watch: Stopwatch, report: Report
+) -> Capture:
     """Write everything beside its place, then move it there at once."""
-    predicted = predicted_landmarks(capture)
-    numbers = tracking_report(capture, predicted)
+    with watch.measuring("report"):
+        predicted = predicted_landmarks(capture)
+        numbers = tracking_report(capture, predicted, clip.starts)
     told = {**capture.provenance, "tracking": numbers.summary()}
-    finished = write_capture(replace(capture, provenance=told), scratch / "capture", clip.frames, clip.mattes)
+    with watch.measuring("capture"):
+        finished = write_capture(replace(capture, provenance=told), work.path / "capture", clip.frames, clip.mattes)
     extra = finished.folder / "tracking"
     extra.mkdir()
-    write_report(numbers, extra / "report.json")
     plot_residuals(finished, predicted, extra / "residuals.png")
-    for done in write_overlay(finished, predicted, extra / "overlay.mp4"):
-        report("overlay", done, len(finished))
+    with watch.measuring("overlay"):
+        for done in write_overlay(finished, predicted, extra / "overlay.mp4"):
+            report("overlay", done, len(finished))
+    sights = coverage(finished)
+    remarks = {**plan.remarks, "left out": clip.left_out, "cuts": plan.starts.tolist()}
+    write_report(numbers, sights, remarks, watch.seconds, extra / "report.json")
+    write_page(finished, numbers, sights, extra / "report.md")
     if out.exists():  # Empty, as was checked; not every system replaces a folder by renaming.
         out.rmdir()
     os.rename(finished.folder, out)
     return replace(finished, folder=out)
-
-
-def _shrunk(picture: npt.NDArray[np.uint8], factor: float) -> npt.NDArray[np.uint8]:
-    if factor == 1.0:
-        return picture
-    return np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)

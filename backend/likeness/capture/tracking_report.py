@@ -6,11 +6,13 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..files import replacing, write_atomically
+from .coverage import Sight, advice
 from .fitting.points import COUNT, GROUPS
 from .fitting.residuals import PICTURE
 from .gaze import posed_irises
@@ -43,6 +45,9 @@ class TrackingReport:
         The same for the opening between the lips.
     iris_px : float
         Mean distance of the iris centres.
+    jitter_ratio : float
+        Root mean square second difference over time of the posed model's points over that of the landmarks seen; above
+        one the rig trembles more than the detector.
     worst_frame : int
         The frame with the largest mean distance.
     worst_frame_px : float
@@ -59,6 +64,7 @@ class TrackingReport:
     lip_gap_px: float
     lip_gap_correlation: float
     iris_px: float
+    jitter_ratio: float
     worst_frame: int
     worst_frame_px: float
 
@@ -87,8 +93,16 @@ def predicted_landmarks(capture: Capture) -> Floats:
     return predicted
 
 
-def tracking_report(capture: Capture, predicted: Floats) -> TrackingReport:
-    """Compare landmarks seen with those predicted by :func:`predicted_landmarks`."""
+def tracking_report(capture: Capture, predicted: Floats, starts: npt.NDArray[np.intp] | None = None) -> TrackingReport:
+    """Compare landmarks seen with those predicted by :func:`predicted_landmarks`.
+
+    Parameters
+    ----------
+    capture : Capture
+    predicted : (F, 478, 2)
+    starts : (S,) int, optional
+        Frames that do not go on from the one before; they do not count as jitter.
+    """
     scale = PICTURE / capture.width
     seen, predicted = scale * capture.landmarks.astype(np.float64), scale * predicted
     distance = np.linalg.norm(seen - predicted, axis=-1)
@@ -109,17 +123,39 @@ def tracking_report(capture: Capture, predicted: Floats) -> TrackingReport:
         lip_gap_px=float(np.nanmean(np.abs(lip_seen - lip_predicted))),
         lip_gap_correlation=_correlation(lip_seen, lip_predicted),
         iris_px=float(np.nanmean(distance[:, [LEFT_IRIS, RIGHT_IRIS]])),
+        jitter_ratio=_jitter(predicted[:, :COUNT], starts) / max(_jitter(seen[:, :COUNT], starts), 1e-9),
         worst_frame=worst,
         worst_frame_px=float(by_frame[worst]),
     )
 
 
-def write_report(report: TrackingReport, path: Path) -> None:
-    """Write the numbers as JSON."""
+def write_report(
+    report: TrackingReport, sights: list[Sight], remarks: dict[str, Any], seconds: dict[str, float], path: Path
+) -> None:
+    """Write the numbers as JSON, with what was seen, what to film, what was unusual, and how long each stage took.
+
+    Parameters
+    ----------
+    report : TrackingReport
+    sights : list of Sight
+        Under ``seen``; advice about those that lack under ``advice``.
+    remarks : dict
+        What is unusual about the film, by topic.
+    seconds : dict of str to float
+        Wall-clock time by stage.
+    path : Path
+    """
     numbers = asdict(report)
     if math.isnan(report.held_out_px):  # JSON knows no NaN.
         numbers["held_out_px"] = None
-    write_atomically(path, json.dumps(numbers, indent=1).encode())
+    told = {
+        **numbers,
+        "remarks": remarks,
+        "seen": [{**asdict(sight), "lacking": sight.lacking} for sight in sights],
+        "advice": advice(sights),
+        "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+    }
+    write_atomically(path, json.dumps(told, indent=1).encode())
 
 
 def plot_residuals(capture: Capture, predicted: Floats, path: Path) -> None:
@@ -154,6 +190,15 @@ def _gaps(points: Floats, pairs: tuple[tuple[int, int], ...]) -> Floats:
     """Distances (F, P) between pairs of points."""
     upper, lower = np.array(pairs).T
     return np.linalg.norm(points[:, upper] - points[:, lower], axis=-1)
+
+
+def _jitter(points: Floats, starts: npt.NDArray[np.intp] | None) -> float:
+    """Root mean square second difference over time of points (F, N, 2), not over cuts."""
+    second = (np.diff(points, 2, axis=0) ** 2).sum(-1).mean(-1)
+    smooth = np.ones(len(second), bool)
+    for start in starts if starts is not None else ():
+        smooth[max(start - 2, 0) : start] = False
+    return float(np.sqrt(second[smooth].mean())) if smooth.any() else 0.0
 
 
 def _correlation(first: Floats, second: Floats) -> float:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import LikenessError
 from .quiet import silenced
+from .video_colours import check_colours
 
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -34,11 +35,14 @@ class Video:
         Frames per second.
     promised : int
         Number of frames by the file's own account; zero if it does not say.
+    colours : str
+        What must be said about how its colours are read; empty if there is nothing.
     """
 
     path: Path
     frame_rate: float
     promised: int
+    colours: str = ""
 
     def frames(self) -> Iterator[Picture]:
         """All frames (H, W, 3), sRGB, turned upright as the file's rotation says.
@@ -48,16 +52,34 @@ class Video:
         LikenessError
             If the file ends before its last frame.
         """
+        return (picture for _, picture in self.timed_frames())
+
+    def timed_frames(self, first: int = 0) -> Iterator[tuple[float, Picture]]:
+        """Frames as :meth:`frames` gives them, with the time of each, seconds.
+
+        Parameters
+        ----------
+        first : int
+            Number of frames to pass over; they are decoded, but not converted.
+
+        Raises
+        ------
+        LikenessError
+            If the file ends before its last frame.
+        """
         reader = _opened(self.path)
         count = 0
         try:
-            while True:
-                # The decoder complains on its own channel about a damaged file; we say so ourselves.
-                found, picture = reader.read()
+            # The decoder complains on its own channel about a damaged file; we say so ourselves.
+            while reader.grab():
+                count += 1
+                if count <= first:
+                    continue
+                found, picture = reader.retrieve()
                 if not found:
                     break
-                count += 1
-                yield np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+                seconds = float(reader.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+                yield seconds, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
         finally:
             reader.release()
         if count == 0:
@@ -102,7 +124,7 @@ def open_video(path: Path) -> Video:
     Raises
     ------
     LikenessError
-        If it is missing or no video.
+        If it is missing, no video, or one whose colours cannot be read rightly.
     """
     path = Path(path)
     if path.is_dir() or not path.exists():
@@ -115,7 +137,7 @@ def open_video(path: Path) -> Video:
         reader.release()
     if not 1 <= frame_rate <= 1000:
         frame_rate = 25.0  # A stream without a rate: nothing but playing speed depends on it.
-    return Video(path, frame_rate, promised)
+    return Video(path, frame_rate, promised, check_colours(path))
 
 
 def head_crop(boxes: Floats, width: int, height: int, size: int) -> Crop:

@@ -33,7 +33,10 @@ FARTHEST = 0.006
 """Farthest that a point moves in one round, metres."""
 
 STAYING = np.array(sorted({*EYES, *INNER_LIPS} - {33, 133, 263, 362}))
-"""Points that stay where they are: a point that leaves the edge of a lid or a lip cannot show whether it is closed. Corners may move."""
+"""Points that stay where they are: a point that leaves the edge of a lid or a lip cannot show whether it is closed.
+
+The corners of the eyes may move.
+"""
 
 _ITERATIONS = 8
 _AGREEMENT = 0.3  # cosine between the normals of a point's old and new place
@@ -126,10 +129,10 @@ def with_points_at(head: HeadModel, places: Floats, normals: Floats, moving: npt
     facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     facing /= np.linalg.norm(facing, axis=1, keepdims=True).clip(1e-18)
     wanted = places[moving]
-    _, candidates = KDTree(corners.mean(1)).query(wanted, k=min(_CANDIDATES, len(faces)))
+    candidates = np.asarray(KDTree(corners.mean(1)).query(wanted, k=min(_CANDIDATES, len(faces)))[1])
     weights = nearest_barycentrics(corners[candidates], wanted[:, None])
     distance = np.linalg.norm((weights[..., None] * corners[candidates]).sum(-2) - wanted[:, None], axis=-1)
-    agreement = (facing[candidates] * normals[moving][:, None]).sum(-1)
+    agreement = np.einsum("mkc,mc->mk", facing[candidates], normals[moving])
     distance = np.where(agreement > _AGREEMENT, distance, distance + FARTHEST)
     best = distance.argmin(1)
     rows = np.arange(len(moving))
