@@ -12,7 +12,7 @@ from ..backend.likeness.errors import LikenessError
 from .cameras import key_camera, set_camera
 from .importing import ImportedAvatar
 from .jobs import FORMATS, Job
-from .materials import NEAREST_ONLY
+from .nearest import NEAREST_ONLY
 from .posing import key_pose, set_pose
 from .scene import ENGINES, sample_pixel_centres
 

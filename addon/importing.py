@@ -17,8 +17,9 @@ from .decoder_graph import DecoderShape, build_decoder, build_layer
 from .drivers import drive_shape_keys
 from .images import solid_color, texture_image, weights_image
 from .live import refresh
-from .materials import add_nearest_only, layer_material
+from .materials import layer_material
 from .mesh import create_mesh
+from .nearest import add_nearest_only
 from .scene import is_empty, set_up
 
 MADE = ("objects", "collections", "armatures", "meshes", "materials", "node_groups", "images")
@@ -101,10 +102,10 @@ def _create(context: bpy.types.Context, avatar: LayeredAvatar, name: str) -> Imp
     context.scene.collection.children.link(collection)
     rig = create_armature(context, name, avatar, collection)
     mesh = create_mesh(f"{name} Layers", avatar, materials)
-    add_nearest_only(mesh)
     collection.objects.link(mesh)
     mesh.parent = rig
     mesh.modifiers.new("Armature", "ARMATURE").object = rig
+    add_nearest_only(mesh, len(avatar.layers))
     drive_shape_keys(mesh, rig, avatar)
     store_decoder(rig.data, avatar, groups, weights)
     return ImportedAvatar(rig, mesh)

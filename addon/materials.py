@@ -3,29 +3,9 @@
 from __future__ import annotations
 
 import bpy
-from rna_prop_ui import rna_idprop_ui_create
 
 from .graph import Graph
-
-NEAREST_ONLY = "nearest_surface_only"
-"""Custom property of the mesh object; see :func:`add_nearest_only`."""
-
-
-def add_nearest_only(mesh: bpy.types.Object) -> None:
-    """Give an avatar's mesh the switch that makes Cycles draw of each layer only the surface nearest to the camera.
-
-    So Eevee and the run-time do. Cycles shows all surfaces along a ray, such as the cheek's outer layer behind the
-    nose's. A material cannot ask what a ray has met, only how many transparent surfaces; that tells enough as long as
-    they are all the avatar's.
-    """
-    rna_idprop_ui_create(
-        mesh,
-        NEAREST_ONLY,
-        default=False,
-        description="In Cycles, draw only the nearest surface of each layer, as Eevee does. "
-        "For scenes with nothing transparent in front of the avatar",
-        overridable=True,
-    )
+from .nearest import NEAREST_ONLY, hidden_by_own_layer
 
 
 def layer_material(
@@ -61,11 +41,9 @@ def layer_material(
     front = graph.node("ShaderNodeMixShader", {0: look["Alpha"], 1: transparent, 2: emission}).outputs[0]
     # Cycles knows no culling: it meets back faces, too.
     backfacing = graph.node("ShaderNodeNewGeometry", {}).outputs["Backfacing"]
-    # A ray that has come through n layers of a nose crossed 2n surfaces, and meets this layer, behind as many more.
-    crossed = graph.node("ShaderNodeLightPath", {}).outputs["Transparent Depth"]
-    again = graph.math("GREATER_THAN", crossed, 3 * outer_layers + 1.5)
     asked = graph.node("ShaderNodeAttribute", {}, attribute_type="OBJECT", attribute_name=NEAREST_ONLY).outputs["Fac"]
-    hidden = graph.math("MAXIMUM", backfacing, graph.math("MULTIPLY", again, asked))
+    covered = hidden_by_own_layer(graph, outer_layers)
+    hidden = graph.math("MAXIMUM", backfacing, graph.math("MULTIPLY", covered, asked))
     visible = graph.node("ShaderNodeMixShader", {0: hidden, 1: front, 2: transparent}).outputs[0]
     graph.node("ShaderNodeOutputMaterial", {"Surface": visible})
     return material

@@ -1,0 +1,93 @@
+"""Showing Cycles which surface of each layer is the nearest to the camera.
+
+Eevee and the run-time draw of each layer only the nearest surface. Cycles shows all surfaces along a ray, such as the
+hair on the far side through the loose hair on the near one. A material cannot ask what a ray has met, so a modifier
+does: it looks from the camera at every vertex and notes whether the vertex's own layer is in the way.
+"""
+
+from __future__ import annotations
+
+import bpy
+from rna_prop_ui import rna_idprop_ui_create
+
+from .graph import Graph
+
+NEAREST_ONLY = "nearest_surface_only"
+"""Custom property of the mesh object that turns this on."""
+
+COVERED = "covered_by_own_layer"
+"""Attribute of vertices: 1 where their own layer lies between them and the camera."""
+
+CLEARANCE = 5e-4
+"""A ray ends so far before the vertex that it is sent to, so as not to meet the vertex's own triangles, metres."""
+
+
+def add_nearest_only(mesh: bpy.types.Object, layer_count: int) -> None:
+    """Give an avatar's mesh the switch that makes Cycles draw of each layer only the surface nearest to the camera.
+
+    The modifier that the switch turns on costs time in every frame, so it is off at first.
+
+    Parameters
+    ----------
+    mesh : bpy.types.Object
+        Its modifiers so far move it; its material slots are the layers.
+    layer_count : int
+    """
+    rna_idprop_ui_create(
+        mesh,
+        NEAREST_ONLY,
+        default=False,
+        description="In Cycles, draw only the nearest surface of each layer, as Eevee does. "
+        "For scenes with nothing transparent in front of the avatar",
+        overridable=True,
+    )
+    modifier = mesh.modifiers.new("Nearest Surface", "NODES")
+    modifier.node_group = _covered_group(f"{mesh.name} Nearest Surface", layer_count)
+    for shown in ("show_viewport", "show_render"):
+        driver = modifier.driver_add(shown).driver
+        driver.type = "SUM"
+        asked = driver.variables.new()
+        asked.targets[0].id = mesh
+        asked.targets[0].data_path = f'["{NEAREST_ONLY}"]'
+
+
+def hidden_by_own_layer(graph: Graph, outer_layers: int) -> bpy.types.NodeSocket:
+    """Whether what a material shades is not its layer's nearest surface, 0 or 1, in a material's node tree.
+
+    A ray that has met nothing but the outer layers, once each, meets this layer for the first time; so the attribute,
+    which is only known at vertices, need not be exact at outlines.
+    """
+    path = graph.node("ShaderNodeLightPath", {})
+    again = graph.math("GREATER_THAN", path.outputs["Transparent Depth"], outer_layers + 0.5)
+    attribute = graph.node("ShaderNodeAttribute", {}, attribute_type="GEOMETRY", attribute_name=COVERED)
+    covered = graph.math("GREATER_THAN", attribute.outputs["Fac"], 0.5)
+    return graph.math("MULTIPLY", graph.math("MULTIPLY", again, covered), path.outputs["Is Camera Ray"])
+
+
+def _covered_group(name: str, layer_count: int) -> bpy.types.NodeTree:
+    tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
+    for direction in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
+    graph = Graph(tree)
+    geometry = graph.inputs()["Geometry"]
+    camera = graph.node("GeometryNodeInputActiveCamera", {}).outputs[0]
+    eye = graph.node("GeometryNodeObjectInfo", {"Object": camera}, transform_space="RELATIVE").outputs["Location"]
+    towards = graph.vector("SUBTRACT", graph.node("GeometryNodeInputPosition", {}).outputs[0], eye)
+    length = graph.math("SUBTRACT", graph.vector("LENGTH", towards), CLEARANCE)
+    slot = graph.node("GeometryNodeInputMaterialIndex", {}).outputs[0]
+    covered = 0.0
+    for layer in range(layer_count):
+        own = graph.math("COMPARE", slot, float(layer), 0.5)
+        part = graph.node("GeometryNodeSeparateGeometry", {"Geometry": geometry, "Selection": own}, domain="FACE")
+        target = {"Target Geometry": part.outputs["Selection"]}
+        ray = {"Source Position": eye, "Ray Direction": towards, "Ray Length": length}
+        met = graph.node("GeometryNodeRaycast", {**target, **ray}).outputs["Is Hit"]
+        covered = graph.math("ADD", covered, graph.math("MULTIPLY", own, met))
+    noted = graph.node(
+        "GeometryNodeStoreNamedAttribute",
+        {"Geometry": geometry, "Name": COVERED, "Value": covered},
+        data_type="FLOAT",
+        domain="POINT",
+    )
+    graph.outputs(Geometry=noted.outputs[0])
+    return tree
