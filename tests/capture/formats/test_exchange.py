@@ -22,6 +22,7 @@ from likeness.cli.main import main
 from likeness.errors import LikenessError
 from likeness.head.flame_joints import joint_drift
 from likeness.rig import rotation_matrices
+from PIL import Image
 
 FRAMES = 6
 PIXEL = 0.01
@@ -141,10 +142,9 @@ def test_an_exported_clip_is_what_peers_expect(capture, tmp_path):
         # In the picture: brows over nose over chin; the subject's right is on the left.
         assert points[19, 1] < points[30, 1] < points[8, 1] and points[36, 0] < points[45, 0]
         assert points[68, 0] < points[69, 0]
-    from PIL import Image
-
     labels = np.asarray(Image.open(tmp_path / "out/train/semantic/1.png"))
-    x, y = ((points[30] + 1) / 2 * SIDE).astype(int)
+    nose = np.array(description["frames"][0]["flame_keypoints"])[30]
+    x, y = ((nose + 1) / 2 * SIDE).astype(int)
     assert labels[y, x] == 1 and labels[0, 0] == 0 and labels.shape == (SIDE, SIDE)
 
 
@@ -154,8 +154,6 @@ def test_an_exported_insta_set_is_what_peers_expect(capture, tmp_path):
     assert len(whole["frames"]) == FRAMES and all(isinstance(whole[name], float) for name in ("w", "h", "fl_x", "cx"))
     parts = {n: json.loads((tmp_path / f"out/transforms_{n}.json").read_text()) for n in ("train", "test", "val")}
     assert [len(part["frames"]) for part in parts.values()] == [4, 2, 2]
-    from PIL import Image
-
     entry = whole["frames"][0]
     matrix = np.array(entry["transform_matrix"])
     points = read_obj_vertices(tmp_path / "out" / entry["mesh_path"])

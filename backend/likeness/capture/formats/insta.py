@@ -276,7 +276,7 @@ def _write_frame(
     _write_png(folder / "images" / f"{name}.png", np.dstack([load_frame(capture, index), matte]))
     labels = insta_labels(capture, index, matte)
     _write_png(folder / "seg_mask" / f"{name}.png", np.dstack([labels, np.zeros_like(labels), np.zeros_like(labels)]))
-    hits = surface_hits(rasteriser(torch.device("cpu")), posed, torch.from_numpy(np.ascontiguousarray(faces)), camera)
+    hits = surface_hits(rasteriser(torch.device("cpu")), posed, torch.from_numpy(faces), camera)
     depth = np.zeros(capture.width * capture.height, np.uint16)
     away = -camera.to_camera(posed)[:, 2][faces[hits.faces.numpy()]]
     depth[hits.pixels.numpy()] = np.rint(1000 * (away * hits.barycentrics.numpy()).sum(1)).clip(0, 65535)

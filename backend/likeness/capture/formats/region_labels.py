@@ -39,7 +39,7 @@ def insta_labels(capture: Capture, index: int, matte: Picture) -> Picture:
 def _labels(capture: Capture, index: int, matte: Picture, numbers: dict[str, int]) -> Picture:
     head, camera = capture.head, capture.camera(index)
     points = head.posed(capture.pose(index), capture.identity)
-    hits = surface_hits(rasteriser(torch.device("cpu")), points, torch.from_numpy(head.faces), camera)
+    hits = surface_hits(rasteriser(torch.device("cpu")), points, torch.from_numpy(head.faces.copy()), camera)
     of_face = np.full(len(head.faces), numbers["skin"], np.uint8)
     for region in ("neck", "lips", "mouth"):
         if region in head.regions:
