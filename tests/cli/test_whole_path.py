@@ -59,7 +59,7 @@ def test_figures_have_names_units_and_every_held_out_frame(evaluation: Path, fol
     marks = json.loads((folder / "eval.json").read_text())["marks"]
     summary = json.loads((evaluation / "evaluation.json").read_text())
     assert summary["marks"] == marks
-    assert {mark["unit"] for mark in marks.values()} == {"dB", "1", "1/255"}
+    assert {mark["unit"] for mark in marks.values()} == {"dB", "1", "1/255", "px"}
     assert marks["frames_inside"]["value"] + marks["frames_outside"]["value"] == 32
     assert [frame["frame"] for frame in summary["frames"]] == list(range(128, 160))
     for name in ("psnr_fg", "psnr_face", "baseline_psnr_face"):

@@ -19,8 +19,9 @@ from ..layered.playback import Player
 from .baseline import fit_baseline, render_baseline
 from .blender_jobs import blender_jobs
 from .charts import HOTTEST, course, error_map
-from .metrics import psnr, ssim
-from .pictures import over, save_srgb, to_bytes, truth
+from .keypoints import KeypointDistance
+from .metrics import l1, psnr, ssim
+from .pictures import Truth, over, save_srgb, to_bytes, truth
 from .steadiness import Steadiness
 from .turns import outside_training
 
@@ -94,29 +95,20 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
     pictures: dict[int, dict[str, npt.NDArray[np.uint8]]] = {}
     error = np.zeros((size, size), np.float32)
     steadiness = Steadiness()
-    for done, index in enumerate(capture.held_out):
-        target = truth(capture, index, size)
-        camera = capture.camera(index).resized(size, size)
-        ours = over(player.render(capture.pose(index), camera))
-        theirs = over(render_baseline(baseline, capture, index, size))
-        frames.append(
-            {
-                "frame": index,
-                "psnr_fg": psnr(ours, target.picture, target.foreground),
-                "psnr_face": psnr(ours, target.picture, target.face),
-                "psnr_full": psnr(ours, target.picture),
-                "ssim": ssim(ours, target.picture),
-                "l1": float(np.abs(ours - target.picture).mean()),
-                "baseline_psnr_fg": psnr(theirs, target.picture, target.foreground),
-                "baseline_psnr_face": psnr(theirs, target.picture, target.face),
-            }
-        )
-        error += 255 * np.abs(ours - target.picture).mean(2) / len(capture.held_out)
-        steadiness.add(index, ours, target)
-        if index in kept:
-            shots = {"truth": target.picture, "baseline": theirs, "trainer": ours}
-            pictures[index] = {name: to_bytes(shot) for name, shot in shots.items()}
-        progress("Held-out frames", (done + 1) / len(capture.held_out), "")
+    with KeypointDistance() as keypoints:
+        for done, index in enumerate(capture.held_out):
+            target = truth(capture, index, size)
+            camera = capture.camera(index).resized(size, size)
+            ours = over(player.render(capture.pose(index), camera))
+            theirs = over(render_baseline(baseline, capture, index, size))
+            frames.append({"frame": index, **_figures(ours, theirs, target)})
+            error += 255 * np.abs(ours - target.picture).mean(2) / len(capture.held_out)
+            steadiness.add(index, ours, target)
+            keypoints.add(ours, target.picture)
+            if index in kept:
+                shots = {"truth": target.picture, "baseline": theirs, "trainer": ours}
+                pictures[index] = {name: to_bytes(shot) for name, shot in shots.items()}
+            progress("Held-out frames", (done + 1) / len(capture.held_out), "")
     units = {"ssim": "1", "l1": "1"}
     marks: Marks = {
         name: {"value": float(np.mean([frame[name] for frame in frames])), "unit": units.get(name, "dB")}
@@ -126,8 +118,22 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
     beyond = outside_training(capture)[list(capture.held_out)]
     marks.update(_apart(frames, beyond))
     marks.update(steadiness.marks())
+    marks.update(keypoints.marks())
     marks.update(_tracking_marks(capture.folder))
     return Evaluation(marks, frames, kept, pictures, error, tuple(map(bool, beyond)), size)
+
+
+def _figures(ours: Array, baseline: Array, target: Truth) -> dict[str, float]:
+    """How far one frame's pictures are from the truth."""
+    return {
+        "psnr_fg": psnr(ours, target.picture, target.foreground),
+        "psnr_face": psnr(ours, target.picture, target.face),
+        "psnr_full": psnr(ours, target.picture),
+        "ssim": ssim(ours, target.picture),
+        "l1": l1(ours, target.picture),
+        "baseline_psnr_fg": psnr(baseline, target.picture, target.foreground),
+        "baseline_psnr_face": psnr(baseline, target.picture, target.face),
+    }
 
 
 def _apart(frames: list[dict[str, float]], outside: npt.NDArray[np.bool_]) -> Marks:
