@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -28,7 +29,7 @@ MAXIMUM_TEXT_BYTES = 4096
 
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, IndexError, TypeError, NotImplementedError,
-    RuntimeError, OverflowError, AttributeError,
+    RuntimeError, OverflowError, AttributeError, SyntaxError, tokenize.TokenError,
 )  # fmt: skip
 
 

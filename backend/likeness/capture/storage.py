@@ -33,6 +33,7 @@ HEAD = "head.safetensors"
 STANDIN = "standin"
 MAXIMUM_DESCRIPTION_BYTES = 32 * 2**20
 MAXIMUM_PARAMETER_BYTES = 2**30
+MAXIMUM_NAME = 256
 
 
 def picture_names(folder: str, count: int, suffix: str) -> tuple[str, ...]:
@@ -255,7 +256,7 @@ def _read_description(place: Path) -> dict[str, Any]:
         raise LikenessError(f"{place}: field 'format' is not {FORMAT!r}; give the folder of a capture.")
     if description.get("version") != VERSION:
         raise LikenessError(
-            f"{place}: field 'version' is {description.get('version')!r} where this Likeness reads {VERSION}; "
+            f"{place}: field 'version' is {description.get('version')!r:.60} where this Likeness reads {VERSION}; "
             "update Likeness or make the capture again."
         )
     return description
@@ -311,7 +312,7 @@ def _field(place: Path, description: dict[str, Any], name: str, read: Callable[[
 def _whole(low: int, high: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(f"is {value!r} where a whole number from {low} to {high} is needed")
+            raise ValueError(f"is {value!r:.60} where a whole number from {low} to {high} is needed")
         return value
 
     return read
@@ -332,6 +333,8 @@ def _names(value: Any) -> tuple[str, ...]:
         raise ValueError("is not a list of file names")
     if not 0 < len(value) <= MAXIMUM_FRAMES:
         raise ValueError(f"names {len(value)} files where 1 to {MAXIMUM_FRAMES} are possible")
+    if max(map(len, value)) > MAXIMUM_NAME:
+        raise ValueError(f"holds a file name of more than {MAXIMUM_NAME} characters")
     return tuple(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ Indices = npt.NDArray[np.int32]
 VERTICES, POLYGONS, TRIANGLES, CORNERS = 26_719, 26_384, 52_220, 28_911
 MAXIMUM_EXPRESSIONS = 256
 MAXIMUM_OBJ_BYTES = 16 * 2**20
+
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, TypeError,
+    SyntaxError, tokenize.TokenError,
+)  # fmt: skip
+"""What libraries raise at damaged archives and arrays; the last two come from NumPy's header of an array."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ def read_npz(path: Path, identity_modes: int) -> SourceMesh:
         raise LikenessError(f"There is no head model at {path}.") from None
     except OSError as error:
         raise LikenessError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise LikenessError(
             f"{path} is not ICT-FaceKit as an .npz file: {_sentence(error)}; take ict_facekit.npz or a checkout of"
             " ICT-FaceKit."
