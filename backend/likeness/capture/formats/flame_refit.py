@@ -28,7 +28,7 @@ RIDGE = 1e-12
 
 STEPS = 12
 _SMALL = 1e-6
-_PER_PART = 160
+_PER_PART, _PER_LID = 160, 40
 _LID_REACH = 0.025
 """Metres around an eye's joint in which unknown eyelids may move the skin."""
 
@@ -105,12 +105,15 @@ def chosen_vertices(head: HeadModel) -> Indices:
     """A few hundred vertices that show every joint's turn; skin that unknown eyelids move is left out."""
     joints = head.joints()
     usable = np.ones(len(head.template), bool)
-    if head.expression_names[-2:] != EYELIDS:
+    chosen = []
+    if head.expression_names[-2:] == EYELIDS:
+        moved = np.linalg.norm(head.expression_basis[-2:], axis=2)
+        chosen = [np.argsort(lid)[-_PER_LID:] for lid in moved]
+    else:
         for name in ("eye_l", "eye_r"):
             joint = JOINTS.index(name)
             near = np.linalg.norm(head.template - joints[joint], axis=1) < _LID_REACH
             usable &= ~near | (head.skin_weights[:, joint] > 0.5)
-    chosen = []
     for joint in range(len(JOINTS)):
         # The root's own share may nowhere be large: take where it is largest.
         weight = np.where(usable, head.skin_weights[:, joint], 0)

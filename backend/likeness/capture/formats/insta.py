@@ -91,6 +91,9 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
             (trained if place.stem in ("transforms_train", "transforms") else tested).add(name)
     names = sorted(entries)
     held_out = tuple(index for index, name in enumerate(names) if name not in trained)
+    for name in names:
+        if not (folder / name).is_file():
+            raise LikenessError(f"{entries[name][0]}: there is no picture {folder / name}.")
     width, height, intrinsics = _camera(places[0], folder / names[0])
     canonical = folder / "canonical.obj"
     identity, off = fit_identity(head, read_obj_vertices(canonical), _canonical_pose())
