@@ -74,3 +74,41 @@ def test_the_crop_stays_inside_the_picture(size):
     crop = head_crop(boxes, 720, 640, size)
     assert crop == Crop(left=0, top=0, side=640, size=size, middle=(360 * size / 640, size / 2))
     assert crop.of(np.zeros((640, 720, 3), np.uint8)).shape == (size, size, 3)
+
+
+def test_frames_come_with_their_times_and_from_anywhere(tmp_path):
+    pictures = [np.full((32, 32, 3), 20 * index, np.uint8) for index in range(10)]
+    write_film(tmp_path / "film.mp4", pictures)
+    # One frame of four is taken out: a variable rate, as phones make in bad light.
+    ffmpeg(
+        "-i", tmp_path / "film.mp4", "-vf", "select=not(eq(mod(n\\,4)\\,2))", "-fps_mode", "vfr", tmp_path / "vfr.mp4"
+    )
+    film = open_video(tmp_path / "vfr.mp4")
+    times = [seconds for seconds, _ in film.timed_frames()]
+    assert times == pytest.approx([index / 25 for index in range(10) if index % 4 != 2], abs=1e-3)
+    later = list(film.timed_frames(first=3))
+    assert [seconds for seconds, _ in later] == pytest.approx(times[3:])
+    # Black is 16 in a video and white 235; frame 4 is the fourth that is left.
+    assert np.abs(later[0][1].mean() - 80) < 6
+
+
+def encoded(path, *options):
+    ffmpeg("-f", "lavfi", "-i", "color=0xB07030:size=64x64:rate=25:duration=0.4", "-c:v", "libx264", *options, path)
+    return path
+
+
+@pytest.mark.parametrize("transfer", ["arib-std-b67", "smpte2084"])
+def test_hdr_is_refused(tmp_path, transfer):
+    colours = f"transfer={transfer}:colorprim=bt2020:colormatrix=bt2020nc"
+    film = encoded(tmp_path / "hdr.mp4", "-pix_fmt", "yuv420p10le", "-x264-params", colours)
+    with pytest.raises(LikenessError, match=r"hdr\.mp4 is an HDR video; film with HDR switched off"):
+        open_video(film)
+
+
+def test_ten_bits_are_rounded_and_this_is_said(tmp_path):
+    deep = open_video(encoded(tmp_path / "deep.mp4", "-pix_fmt", "yuv420p10le"))
+    assert deep.colours == "colours of 10 bits were rounded to 8"
+    plain = open_video(encoded(tmp_path / "plain.mp4", "-pix_fmt", "yuv420p"))
+    assert plain.colours == ""
+    pairs = zip(deep.frames(), plain.frames(), strict=True)
+    assert max(np.abs(a.astype(int) - b).mean() for a, b in pairs) < 4

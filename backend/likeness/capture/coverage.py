@@ -14,7 +14,7 @@ from .model import Capture
 
 Floats = npt.NDArray[np.float64]
 
-VIEW_SECONDS, EXPRESSION_SECONDS = 1.0, 0.25
+VIEW_SECONDS, EXPRESSION_SECONDS = 1.0, 0.2
 """How long a view, and a strong expression, must be seen in training frames before an avatar can be sure of it."""
 
 BLINK_SECONDS = 0.12

@@ -31,6 +31,7 @@ from .work_folder import WorkFolder, array_fingerprint, file_fingerprint
 from .world import motion
 
 Array = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
 Report = Callable[[str, int, int], None]
 
 SIZES = (128, 2048)
@@ -144,6 +145,46 @@ def _surveyed(source: Video, work: WorkFolder, watch: Stopwatch, report: Report)
     return survey
 
 
+def fit_landmarks(
+    landmarks: Array,
+    head: HeadModel,
+    size: int,
+    middle: tuple[float, float],
+    focal: float,
+    *,
+    training: Indices | None = None,
+    starts: Indices | None = None,
+    frame_rate: float = 25.0,
+) -> Capture:
+    """A capture from landmarks alone; it has no pictures and is not on disk.
+
+    Parameters
+    ----------
+    landmarks : (F, 478, 2)
+        MediaPipe's points, pixels.
+    head : HeadModel
+    size : int
+        Side of the square pictures that they were found in, pixels.
+    middle : (float, float)
+        Principal point, pixels.
+    focal : float
+        Expected focal length, pixels.
+    training : (T,) int, optional
+        Frames from which identity, focal length and places on the skin are taken: the first T; all by default.
+    starts : (S,) int, optional
+        Frames before which the film was cut.
+    frame_rate : float
+
+    Returns
+    -------
+    Capture
+    """
+    first = np.arange(len(landmarks)) if training is None else training
+    cuts = np.zeros(0, np.intp) if starts is None else starts
+    found = _fit(_centred(landmarks, size, middle), cuts, head, focal * PICTURE / size, first, lambda *_: None)
+    return _capture(found, landmarks, head, size, middle, first, frame_rate)
+
+
 def _fitted(
     clip: Clip,
     plan: Plan,
@@ -154,52 +195,70 @@ def _fitted(
     watch: Stopwatch,
     report: Report,
 ) -> Capture:
-    """The capture of a clip, not yet on disk, and nothing yet said about where it came from."""
+    """The capture of a clip, fitted now or by an earlier run; not yet on disk."""
     count, size = len(clip.frames), plan.crop.size
     training = np.arange(count - round(held_out_fraction * count))
-    scale = PICTURE / size
-    centred = (clip.landmarks.astype(np.float64) - plan.crop.middle) * scale * [1, -1]
     stage = f"fit-{_fit_fingerprint(head, focal, len(training))}"
-    kept = work.stage(stage)
-    if kept is None:
+    found = work.stage(stage)
+    if found is None:
         with watch.measuring("fit"):
-            kept = _fit(centred, clip.starts, head, focal * scale, training, report)
-        work.finish_stage(stage, kept)
+            centred = _centred(clip.landmarks, size, plan.crop.middle)
+            found = _fit(centred, clip.starts, head, focal * PICTURE / size, training, report)
+        work.finish_stage(stage, found)
+    return _capture(found, clip.landmarks, head, size, plan.crop.middle, training, plan.frame_rate)
+
+
+def _centred(landmarks: Array, size: int, middle: tuple[float, float]) -> npt.NDArray[np.float64]:
+    """Landmarks (F, 478, 2) in pixels of a picture 512 wide, from the principal point, y upwards."""
+    return (landmarks.astype(np.float64) - middle) * [PICTURE / size, -PICTURE / size]
+
+
+def _capture(
+    found: dict[str, np.ndarray],
+    landmarks: Array,
+    head: HeadModel,
+    size: int,
+    middle: tuple[float, float],
+    training: Indices,
+    frame_rate: float,
+) -> Capture:
+    """The capture of what :func:`_fit` found, with nothing said about where it came from."""
+    count = len(landmarks)
     head = replace(
-        head, landmark_triangles=kept["landmark_triangles"], landmark_barycentrics=kept["landmark_barycentrics"]
+        head, landmark_triangles=found["landmark_triangles"], landmark_barycentrics=found["landmark_barycentrics"]
     )
     unknowns = Unknowns(
-        kept["identity"], float(kept["log_focal"][0]), kept["rotation"], kept["translation"], kept["expression"]
+        found["identity"], float(found["log_focal"][0]), found["rotation"], found["translation"], found["expression"]
     )
-    rig = motion(head, unknowns, kept["gaze"], training)
-    pixels = float(np.exp(unknowns.log_focal)) / scale
+    rig = motion(head, unknowns, found["gaze"], training)
+    pixels = float(np.exp(unknowns.log_focal)) * size / PICTURE
     return Capture(
         folder=Path(),
         head=head,
         identity=unknowns.identity.astype(np.float32),
         width=size,
         height=size,
-        intrinsics=np.array([pixels, pixels, *plan.crop.middle], np.float32),
+        intrinsics=np.array([pixels, pixels, *middle], np.float32),
         camera_to_world=np.tile(rig.camera_to_world, (count, 1, 1)),
         expression=unknowns.expression.astype(np.float32),
         root_rotation=np.zeros((count, 3), np.float32),
         root_translation=rig.root_translation,
         joint_rotations=rig.joint_rotations,
-        landmarks=clip.landmarks,
+        landmarks=landmarks,
         frames=picture_names("frames", count, ".jpg"),
         mattes=picture_names("mattes", count, ".png"),
         held_out=tuple(range(len(training), count)),
-        frame_rate=plan.frame_rate,
+        frame_rate=frame_rate,
         provenance={},
     )
 
 
 def _fit(
     centred: npt.NDArray[np.float64],
-    starts: npt.NDArray[np.intp],
+    starts: Indices,
     head: HeadModel,
     focal: float,
-    training: npt.NDArray[np.intp],
+    training: Indices,
     report: Report,
 ) -> dict[str, np.ndarray]:
     """Fit head and eyes to landmarks (F, 478, 2), given as the fit wants them: everything found, by name."""

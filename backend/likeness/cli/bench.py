@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LikenessError
+from .head import HEAD_HELP
 from .terminal import tell
 
 BENCHMARKS = {
     "raster": "rasterising, texture sampling and hash grids against plain PyTorch and NumPy",
     "engines": "Blender's pictures of an avatar against the NumPy run-time's",
+    "track": "how well and fast a video is tracked, or how far that is from known parameters",
 }
 
 
@@ -30,13 +32,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     engines.add_argument("--out", type=Path, help="folder for the pictures")
     engines.add_argument("--size", type=int, default=256, help="side of the pictures, pixels (default: 256)")
+    track = parser.add_argument_group("track")
+    track.add_argument("--video", type=Path, help="the video to track")
+    track.add_argument("--head", default="standin", help=f"head model: {HEAD_HELP} (default: standin)")
+    track.add_argument(
+        "--sample", action="store_true", help="track the sample capture instead, and compare with its true parameters"
+    )
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the command."""
-    result = {"raster": _raster, "engines": _engines}[options.name](options)
+    result = {"raster": _raster, "engines": _engines, "track": _track}[options.name](options)
     for name, mark in result["marks"].items():
         tell(options, f"{name:>32} {mark['value']:10.3f} {mark['unit']}")
+    if "table" in result:
+        columns = [name for name in result["table"][0] if name != "way"]
+        tell(options, f"\n{'':>32}" + "".join(f"{name:>16}" for name in columns))
+        for row in result["table"]:
+            tell(options, f"{row['way']:>32}" + "".join(f"{row[name]:16.3f}" for name in columns))
     return result
 
 
@@ -52,3 +65,14 @@ def _engines(options: argparse.Namespace) -> dict[str, Any]:
     if not (options.avatar and options.blender and options.out):
         raise LikenessError("likeness bench engines needs --avatar, --blender and --out.")
     return bench_engines(options.avatar, options.blender, options.out, options.size)
+
+
+def _track(options: argparse.Namespace) -> dict[str, Any]:
+    from ..bench.track import bench_sample, bench_track
+    from ..head.select import head_from
+
+    if options.sample:
+        return bench_sample()
+    if options.video is None:
+        raise LikenessError("likeness bench track needs --video, or --sample.")
+    return bench_track(options.video, head_from(options.head))

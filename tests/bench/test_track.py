@@ -1,0 +1,74 @@
+"""The tracking benchmark measures what it says, on captures whose errors are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from likeness.bench.track import bench_track, compare, peak_gib
+from likeness.capture.model import Capture
+from likeness.capture.sample import sample_capture
+from likeness.rig import POSED_JOINTS
+from scipy.spatial.transform import Rotation
+
+FRAMES = np.array([0, 31, 75, 120])
+
+
+@pytest.fixture(scope="module")
+def truth() -> Capture:
+    return sample_capture()
+
+
+def part(capture: Capture) -> Capture:
+    """The chosen frames of a capture, as if found by tracking."""
+    return replace(
+        capture,
+        expression=capture.expression[FRAMES],
+        root_rotation=capture.root_rotation[FRAMES],
+        root_translation=capture.root_translation[FRAMES],
+        joint_rotations=capture.joint_rotations[FRAMES],
+        camera_to_world=capture.camera_to_world[FRAMES],
+        frames=capture.frames[: len(FRAMES)],
+    )
+
+
+def test_the_truth_has_no_error(truth):
+    errors = compare(truth, FRAMES, part(truth))
+    assert max(vars(errors).values()) < 1e-3
+
+
+def test_each_error_is_seen_as_what_it_is(truth):
+    found = part(truth)
+    turn = Rotation.from_rotvec(np.radians([0, 5, 0])).as_matrix()
+    turned = found.camera_to_world.copy()
+    turned[:, :3, :3] = turn @ turned[:, :3, :3]
+    errors = compare(truth, FRAMES, replace(found, camera_to_world=turned))
+    assert errors.turn_deg == pytest.approx(5, abs=1e-2) and errors.steady_turn_deg < 1
+    assert errors.shown < 1e-6 and errors.face_mm < 1e-3 and errors.gaze_deg < 1e-2
+
+    shifted = found.camera_to_world.copy()
+    shifted[:, :3, 3] += shifted[:, :3, 0] * 0.003
+    assert compare(truth, FRAMES, replace(found, camera_to_world=shifted)).place_mm == pytest.approx(3, abs=1e-2)
+
+    rotations = found.joint_rotations.copy()
+    rotations[:, POSED_JOINTS.index("eye_l")] = 0
+    assert compare(truth, FRAMES, replace(found, joint_rotations=rotations)).gaze_deg > 1
+
+    expression = np.clip(found.expression - 0.1, 0, None)
+    errors = compare(truth, FRAMES, replace(found, expression=expression))
+    assert errors.shown == pytest.approx(0.1, abs=1e-5) and errors.hidden < 0.05 and errors.face_mm > 0.01
+
+
+def test_a_film_gets_all_marks(shared_data, tmp_path):
+    from films import ffmpeg
+    from likeness.head.standin import standin
+
+    film = tmp_path / "short.mp4"
+    ffmpeg("-i", shared_data / "clip_talking.mp4", "-frames:v", 32, "-vf", "scale=192:192", "-crf", 12, film)
+    marks = bench_track(film, standin())["marks"]
+    assert list(marks) == ["track_px", "lid_corr", "lip_corr", "iris_px", "jitter_ratio", "ms_per_frame", "peak_gib"]
+    assert [mark["unit"] for mark in marks.values()] == ["px", "", "", "px", "", "ms", "GiB"]
+    assert 0 < marks["track_px"]["value"] < 5 and -1 <= marks["lid_corr"]["value"] <= 1
+    assert marks["ms_per_frame"]["value"] > 1
+    assert 0.1 < marks["peak_gib"]["value"] == pytest.approx(peak_gib(), rel=0.2)

@@ -1,0 +1,45 @@
+"""What is said about a film's rate, and which pictures begin anew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from likeness.capture.cutting_out import Clip, shot_starts
+from likeness.capture.survey import frame_rate
+
+
+def test_an_even_film_keeps_its_rate():
+    assert frame_rate(np.arange(100) / 25, 25.0) == (25.0, "")
+    # Phones give times in whole milliseconds.
+    assert frame_rate(np.round(np.arange(100) / 29.97, 3), 29.97) == (29.97, "")
+
+
+def test_a_wrong_promise_is_corrected():
+    assert frame_rate(np.arange(100) / 50, 25.0)[0] == pytest.approx(50)
+
+
+def test_a_variable_rate_is_said_and_its_mean_is_kept():
+    steps = np.tile([0.02, 0.06], 50)
+    rate, told = frame_rate(np.concatenate([[0], np.cumsum(steps)]), 25.0)
+    assert rate == pytest.approx(25.0)
+    assert told.startswith("variable, 20 to 60 ms between frames")
+
+
+def test_a_file_without_times_is_believed():
+    assert frame_rate(np.zeros(40), 30.0) == (30.0, "")
+
+
+def test_pictures_begin_anew_after_cuts_and_gaps():
+    # Frames 3 to 9 of the film show no face, a moment at 12 neither; cut before 1, before 5 (in the gap), before 14.
+    numbers = np.array([0, 1, 2, 10, 11, 13, 14, 15])
+    assert shot_starts(numbers, np.array([1, 5, 14])).tolist() == [1, 3, 6]
+    assert shot_starts(numbers, np.zeros(0, np.intp)).tolist() == [3]
+
+
+def test_stretches_without_a_face_are_told():
+    def clip(numbers: list[int]) -> Clip:
+        nothing = np.zeros((0, 478, 2), np.float32)
+        return Clip([], [], nothing, np.array(numbers, np.intp), np.zeros(0, np.intp), count=8)
+
+    assert clip([0, 1, 4, 6]).left_out == [[2, 3], [5, 5], [7, 7]]
+    assert clip(list(range(8))).left_out == []
