@@ -52,12 +52,14 @@ _LABEL_FOLDERS = ("semantic", "semantics")
 
 
 def find_clips(folder: Path) -> list[Path]:
-    """Folders of clips in a data set, in the order of their names; empty if it is none."""
-    if (folder / DESCRIPTION).is_file():
-        return [folder]
-    if not folder.is_dir():
-        return []
-    return sorted(child for child in folder.iterdir() if (child / DESCRIPTION).is_file())
+    """Folders of clips in a data set, in the order of their names; empty if it is none.
+
+    Published archives hold ``subject/subject/clip``, so clips are looked for two folders deep.
+    """
+    for pattern in (DESCRIPTION, f"*/{DESCRIPTION}", f"*/*/{DESCRIPTION}"):
+        if found := sorted(place.parent for place in folder.glob(pattern) if place.is_file()):
+            return found
+    return []
 
 
 def read_imavatar(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> FlameFrames:
