@@ -44,7 +44,7 @@ def proxies(scene):
 def test_hull_layers_are_complete(proxies):
     assert proxies.layer_count == len(GEOMETRY.levels)
     assert torch.bincount(proxies.face_layers).min() > 0
-    assert proxies.textures.shape[1:] == (64, 64, 3 * 2 + 1 + 4)
+    assert proxies.textures.shape[1:] == (64, 64, (3 + 1) * 2 + 4)
     weights = proxies.skin_weights
     torch.testing.assert_close(weights.sum(1), torch.ones(len(weights)))
     assert weights.shape[1] == len(AVATAR_JOINTS)

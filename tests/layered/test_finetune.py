@@ -12,8 +12,9 @@ from likeness.layered.compositing import composite, linear_to_srgb, over
 from likeness.layered.corrections import CorrectionOptimiser
 from likeness.layered.decoder import AppearanceDecoder
 from likeness.layered.deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
-from likeness.layered.finetune import FineTuned, finetune, rarity, target
-from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
+from likeness.layered.finetune import FineTuned, finetune, rarity, sample_squarely, target
+from likeness.layered.proxies import TextureLayout
+from likeness.layered.rendering import Hits, find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from likeness.layered.texels import TexelTable
 from likeness.raster.warp_rasteriser import WarpRasteriser
 from tiny_training import PRESET, blank_proxies, training_frames
@@ -107,3 +108,16 @@ def test_rare_turns_of_the_head_are_drawn_more_often(frames):
     # Where nothing turns, no frame is special.
     still = rarity(replace(frames, root_rotation=torch.zeros(12, 3), joint_rotations=torch.zeros(12, 4, 3)))
     assert still.min() == still.max()
+
+
+def test_texels_seen_edge_on_learn_nothing():
+    layout = TextureLayout(1, 1, 4)
+    table = TexelTable(torch.full((1, 4, 4, layout.channels), 0.5), layout)
+    uv, layers = torch.tensor([[0.125, 0.125], [0.875, 0.875]]), torch.zeros(2, dtype=torch.int64)
+    normals = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    directions = torch.tensor([[0.0, 0.0, -1.0]]).expand(2, 3)
+    hits = Hits(layers, torch.arange(2), uv, normals, directions, 2, 1)
+    sample_squarely(table, hits, 0.4, uv, layers).sum().backward()
+    table.step(0.1)
+    assert (table.textures[0, 0, 0] < 0.5).all()
+    torch.testing.assert_close(table.textures[0, 3, 3], torch.full((layout.channels,), 0.5), atol=1 / 255, rtol=0)

@@ -67,28 +67,40 @@ def test_frames_see_the_front_and_not_the_back(proxies, surface, decoder):
     assert seen[0].sum() < seen[-1].sum()
 
 
-def test_unseen_shells_vanish_and_unseen_cores_continue(proxies, surface):
-    layout, threshold = proxies.layout, 0.1
+@pytest.fixture
+def half_seen(proxies, surface):
+    """Textures of which frames have seen the front, opaque on the left and nearly transparent on the right."""
     textures = torch.rand_like(proxies.textures)
-    textures[..., layout.alpha] = 0.9
     front = surface.positions[..., 2] > 0.02
-    seen = front.float()
-    textures[0][~front[0]] = 0.77
-    textures[0][front[0]] = 0.25
-    textures[0, ..., layout.alpha] = torch.where(surface.positions[0, ..., :1] > 0, 0.9, 0.1)
-    filled = inpainted(textures, proxies, surface, seen, threshold)
+    textures[~front] = 0.77
+    textures[front] = 0.25
+    textures[..., proxies.layout.alpha] = torch.where(surface.positions[..., :1] > 0, 0.9, 0.1)
+    return textures, front
+
+
+def test_unseen_parts_continue_what_was_seen(proxies, surface, half_seen):
+    textures, front = half_seen
+    layout = proxies.layout
+    filled = inpainted(textures, proxies, surface, front.float(), 0.1)
     for layer in range(proxies.layer_count):
         known, unknown = surface.covered[layer] & front[layer], surface.covered[layer] & ~front[layer]
         torch.testing.assert_close(filled[layer][known], textures[layer][known])
-        if layer:
-            assert filled[layer][unknown][:, layout.alpha].max() == 0
-    unknown = surface.covered[0] & ~front[0]
-    continued = filled[0][unknown]
-    torch.testing.assert_close(continued[:, layout.colour], torch.full_like(continued[:, layout.colour], 0.25))
-    # What continues an opaque part is opaque, what continues a hole is a hole.
-    side = surface.positions[0][unknown][:, 0]
-    assert continued[side > 0.02][:, layout.alpha].min() == 1
-    assert continued[side < -0.02][:, layout.alpha].max() == 0
+        continued = filled[layer][unknown][:, layout.colour]
+        torch.testing.assert_close(continued, torch.full_like(continued, 0.25))
+
+
+def test_unseen_parts_are_opaque_in_the_core_and_transparent_in_loose_hair(proxies, surface, half_seen):
+    textures, front = half_seen
+    layout = proxies.layout
+    # The middle layer as the head mesh: it has holes, which go on where nobody looked.
+    proxies = replace(proxies, levels=torch.tensor([-0.006, 0.0, 0.006]))
+    filled = inpainted(textures, proxies, surface, front.float(), 0.1)
+    core, mesh, hair = (filled[layer][surface.covered[layer] & ~front[layer]][:, layout.alpha] for layer in range(3))
+    assert core.min() == 1
+    assert hair.max() == 0
+    side = surface.positions[1][surface.covered[1] & ~front[1]][:, 0]
+    assert mesh[side > 0.02].min() == 1
+    assert mesh[side < -0.02].max() == 0
 
 
 def test_charts_grow_into_the_space_between_them(proxies, surface):

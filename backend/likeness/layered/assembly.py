@@ -17,6 +17,9 @@ from .proxies import Proxies, concatenate_layers
 
 Array = npt.NDArray[np.float32]
 
+SOLID_OPACITY = 0.95
+"""First opacity of what is taken to be the opaque surface."""
+
 
 @dataclass(frozen=True)
 class LayerMesh:
@@ -32,12 +35,15 @@ class LayerMesh:
         What moves them.
     bare : (V,) float32
         How much the head model alone should be seen there, 0..1.
+    solid : (V,) float32
+        How much the layer is the opaque surface there, 0..1, whatever opacity its layer starts with.
     """
 
     mesh: Mesh
     rest: Array
     attributes: Attributes
     bare: Array
+    solid: Array
 
 
 @dataclass(frozen=True)
@@ -51,28 +57,34 @@ class AssembledLayers:
         Their vertices in canonical space.
     bare : (V,) float32
         How much a shell should stay clear there, 0..1: the head mesh is seen better without it. Zero on other layers.
+    solid : (V,) float32
+        How much a layer is the opaque surface there, 0..1.
     """
 
     proxies: Proxies
     canonical: Array
     bare: Array
+    solid: Array
 
     def opacity_prior(self, alphas: tuple[float, ...]) -> Array:
         """First opacity (V,) at each vertex, given each layer's: a tenth of it where a shell should stay clear."""
         of_vertex = np.zeros(len(self.bare), np.float32)
         of_vertex[self.proxies.faces] = np.asarray(alphas, np.float32)[self.proxies.face_layers][:, None]
-        return of_vertex * (1 - 0.9 * self.bare)
+        loose = of_vertex * (1 - 0.9 * self.bare)
+        return loose + self.solid * (SOLID_OPACITY - loose)
 
 
-def shell(head: CanonicalHead, deformer: Deformer, mesh: Mesh) -> LayerMesh:
-    """A level set as a layer that moves as the deformer says."""
+def shell(head: CanonicalHead, deformer: Deformer, mesh: Mesh, solid: Array | None = None) -> LayerMesh:
+    """A level set as a layer that moves as the deformer says, the opaque surface nowhere or as ``solid`` (V,) says."""
     attributes, bare = deformer.looked_up(mesh.positions)
-    return LayerMesh(mesh, head.to_rest(mesh.positions, attributes), attributes, bare)
+    solid = np.zeros(len(mesh.positions), np.float32) if solid is None else solid
+    return LayerMesh(mesh, head.to_rest(mesh.positions, attributes), attributes, bare, solid)
 
 
 def head_mesh(head: CanonicalHead, drawn: HeadLayer) -> LayerMesh:
     """The head mesh as a layer that moves as the head model says."""
-    return LayerMesh(drawn.mesh, head.rest[drawn.vertices], drawn.attributes, np.zeros(len(drawn.vertices), np.float32))
+    nothing = np.zeros(len(drawn.vertices), np.float32)
+    return LayerMesh(drawn.mesh, head.rest[drawn.vertices], drawn.attributes, nothing, nothing)
 
 
 def assembled(
@@ -92,7 +104,7 @@ def assembled(
         }
         for layer, atlas in zip(layers, atlases, strict=True)
     ]
-    channels = 3 * preset.basis_count + 1 + preset.feature_size
+    channels = preset.layout.channels
     proxies = concatenate_layers(
         parts,
         corrective_entries=entries,
@@ -104,4 +116,6 @@ def assembled(
     )
     inside = [level <= 0 for level in preset.geometry.levels]
     bare = [layer.bare * (not hidden) for layer, hidden in zip(layers, inside, strict=True)]
-    return AssembledLayers(proxies, np.concatenate([layer.mesh.positions for layer in layers]), np.concatenate(bare))
+    canonical = np.concatenate([layer.mesh.positions for layer in layers])
+    solid = np.concatenate([layer.solid for layer in layers])
+    return AssembledLayers(proxies, canonical, np.concatenate(bare), solid)

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vert
 from .frames import TrainingFrames
 from .presets import FineTuningPreset, Preset
 from .proxies import Proxies
-from .rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
+from .rendering import Hits, find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from .texels import TexelTable
 
 RARITY_NEIGHBOURS = 8
@@ -195,7 +196,8 @@ def _loss(
         scene.normals[index] = smooth_normals(proxies, vertices.detach())
     hits = find_hits(proxies, vertices, scene.normals[index], triangles[:, pixels], scene.directions[pixels])
     conditions = pose.conditions + numbers.expression_noise * torch.randn_like(pose.conditions)
-    colours, alphas = shade(hits, scene.table.sample, proxies.layout, scene.decoder(conditions))
+    sampler = partial(sample_squarely, scene.table, hits, numbers.grazing_cosine)
+    colours, alphas = shade(hits, sampler, proxies.layout, scene.decoder(conditions))
     background = _background(random).to(device)
     picture = composite(colours, alphas)
     truth, matte = target(frames, index, pixels, background)
@@ -207,6 +209,22 @@ def _loss(
     if correct:
         loss = loss + numbers.expression_weight * scene.corrections.expression[index].square().sum()
     return loss
+
+
+def sample_squarely(
+    table: TexelTable, hits: Hits, grazing_cosine: float, uv: torch.Tensor, layers: torch.Tensor
+) -> torch.Tensor:
+    """Texture values at hits; gradients reach texels in proportion to how squarely they are seen.
+
+    Outlines are seen at grazing angles, where a texel spans many pixels or none and may well lie behind the surface.
+    What is learnt there should be learnt by the decoder, which knows the angle, and not by the texels, which the next
+    turn of the head shows squarely.
+    """
+    values = table.sample(uv, layers)
+    facing = -(hits.normals * hits.directions).sum(1, keepdim=True)
+    share = (facing / max(grazing_cosine, 1e-6)).clamp(0, 1)
+    values.register_hook(lambda gradient: gradient * share)
+    return values
 
 
 def target(

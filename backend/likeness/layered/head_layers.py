@@ -20,6 +20,9 @@ from .mesh import Mesh, compacted
 _SHARES = {"face": 0.64, "mouth": 0.12, "teeth": 0.14, "eyes": 0.10}
 """Share of the layer's triangles that each region gets."""
 
+REGIONS = tuple(_SHARES)
+"""What of the head model the layer shows."""
+
 _DENSITIES = {"face": 1.0, "mouth": 0.35, "teeth": 0.6, "eyes": 1.2}
 """Texels per metre of each region, relative to the face."""
 

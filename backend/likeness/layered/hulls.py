@@ -19,6 +19,7 @@ from .frames import TrainingFrames
 from .grid import Grid
 from .head_layers import head_layer
 from .hull_field import HullField, carved_field, in_main_memory
+from .nesting import nesting
 from .outline_fit import fitted_outline
 from .presets import Preset
 from .proxies import Proxies
@@ -66,7 +67,7 @@ def shaped_layers(
         Its grid.
     preset : Preset
     """
-    geometry, foveation = preset.geometry, face_foveation(head)
+    geometry, foveation, nested = preset.geometry, face_foveation(head), nesting(head, grid)
     layers, atlases = [], []
     for level in geometry.levels:
         if level == 0.0:
@@ -74,8 +75,14 @@ def shaped_layers(
             layers.append(head_mesh(head, drawn))
             atlases.append(pack_charts(drawn.mesh, drawn.charts, drawn.density, preset.tile_size))
             continue
-        budget = geometry.core_faces if level == geometry.core_level else geometry.shell_faces
-        mesh = decimated(extract_level(values, grid, level), budget, foveation)
-        layers.append(shell(head, deformer, mesh))
+        budget, field, solid = geometry.shell_faces, values, None
+        if level == geometry.core_level:
+            budget, field = geometry.core_faces, nested.core(values, level)
+        elif level == geometry.shell_levels[0]:
+            field = nested.cover(values)
+        mesh = decimated(extract_level(field, grid, level), budget, foveation)
+        if level == geometry.shell_levels[0]:
+            solid = nested.cover_share(mesh.positions)
+        layers.append(shell(head, deformer, mesh, solid))
         atlases.append(pack_charts(mesh, cut_charts(mesh), foveation.density(mesh), preset.tile_size))
     return assembled(head, layers, atlases, preset, preset.tile_size)

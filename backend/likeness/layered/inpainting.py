@@ -24,6 +24,9 @@ from .texels import TexelTable
 
 NEIGHBOURS = 12
 
+LOOSE_LEVEL = 0.002
+"""Layers above this level are hair and loose outline, metres."""
+
 
 @torch.no_grad()
 def seen_weights(
@@ -96,10 +99,13 @@ def inpainted(
         if known.any() and unknown.any():
             filled = _continued(positions[layer], values[layer], known, unknown)
             trust = (weights[layer][unknown] / threshold)[:, None]
-            if levels[layer] > 0:
+            if levels[layer] > LOOSE_LEVEL:
                 # Fading by how little was seen leaves no hard edge.
                 own = values[layer][unknown][:, layout.alpha]
                 filled[:, layout.alpha] = np.minimum(filled[:, layout.alpha], own) * trust
+            elif levels[layer] < 0:
+                # The core lies well inside: whatever looks through a gap in outer layers must end there.
+                filled[:, layout.alpha] = 1
             else:
                 # Between opaque and transparent neighbours: one or the other, for a mixture would be a ghost.
                 filled[:, layout.alpha] = np.clip(2.5 * (filled[:, layout.alpha] - 0.5) + 0.5, 0, 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import LikenessError
 from .geometry_preset import GeometryPreset
+from .proxies import TextureLayout
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class FineTuningPreset:
         Weight of the squared expression corrections.
     expression_noise : float
         Standard deviation of noise on the decoder's conditions.
+    grazing_cosine : float
+        Cosine between ray and normal from which on a texel learns in full; less where it is seen at grazing angles.
     seen_threshold : float
         Pixels per frame, on average, that must have shown a texel for its values to count as learnt.
     inspected_frames : int
@@ -74,6 +77,7 @@ class FineTuningPreset:
     agreement_weight: float = 0.0
     expression_weight: float = 0.02
     expression_noise: float = 0.02
+    grazing_cosine: float = 0.4
     seen_threshold: float = 0.1
     inspected_frames: int = 40
 
@@ -113,6 +117,11 @@ class Preset:
     threads: int = 2
     geometry: GeometryPreset = field(default_factory=GeometryPreset)
     fine_tuning: FineTuningPreset = field(default_factory=FineTuningPreset)
+
+    @property
+    def layout(self) -> TextureLayout:
+        """Channels of a texel: each basis has an opacity of its own, so that opacity may depend on the view."""
+        return TextureLayout(self.basis_count, self.basis_count, self.feature_size)
 
 
 PREVIEW = Preset(name="preview", seconds=450.0, stage_one_share=0.3, picture_size=256, basis_count=8)

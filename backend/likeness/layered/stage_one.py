@@ -105,7 +105,7 @@ def train_stage_one(
 
 def _initial(field: HullField, frames: TrainingFrames, preset: Preset) -> StageOne:
     expressions = field.head.model.expression_count
-    layout = TextureLayout(preset.basis_count, 1, preset.feature_size)
+    layout = preset.layout
     return StageOne(
         field,
         Manifold(field.values, field.grid),
@@ -192,7 +192,7 @@ def stage_one_loss(
     pixels = shown[torch.randint(len(shown), (numbers.pixels,))]
     triangles, directions = triangles[:, pixels], ray_directions(camera)[pixels]
     surface = _surface_hits(state, layers, vertices, triangles, directions)
-    layout = TextureLayout(preset.basis_count, 1, preset.feature_size)
+    layout = preset.layout
     conditions = pose.conditions + tuning.expression_noise * torch.randn_like(pose.conditions)
     colours, alphas = shade(
         surface.hits,
