@@ -78,7 +78,7 @@ class FineTuningPreset:
     expression_weight: float = 0.02
     expression_noise: float = 0.02
     grazing_cosine: float = 0.4
-    seen_threshold: float = 0.1
+    seen_threshold: float = 0.02
     inspected_frames: int = 40
 
 
