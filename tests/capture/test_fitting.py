@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from likeness.capture.fitting.banded import solve_chain
 from likeness.capture.fitting.fit import distances, fit_clip
 from likeness.capture.fitting.points import COUNT, GAPS, PointModel, point_model
 from likeness.capture.fitting.priors import FOCAL_DEVIATION, LOOK_ANGLE, expression_prior, with_gaze
-from likeness.capture.fitting.residuals import NOISE, POSE, Unknowns, frame_energy, linearise, project
+from likeness.capture.fitting.residuals import NOISE, POSE, Unknowns, frame_energy, linearise, project, visibility
 from likeness.capture.fitting.solver import first_poses, key_frames, solve_clip, solve_frames
 from likeness.head.standin import standin
 from scipy.spatial.transform import Rotation
@@ -90,6 +91,22 @@ def test_noise_is_not_followed_but_averaged(model, shown, observed):
     off = np.linalg.norm(project(model, fitted)[0] - observed, axis=-1)
     assert off.mean() < 0.5 * NOISE
     assert turn_between(fitted.rotation, shown.rotation).mean() < 1.5
+
+
+def test_turns_of_45_degrees_are_followed(model, shown):
+    """The far side of a face is guessed by the detector: there its points are off by many times the noise."""
+    time = np.linspace(0, 2 * np.pi, FRAMES)
+    angles = np.radians(45) * np.stack([np.sin(time), np.zeros(FRAMES), np.zeros(FRAMES)], 1)
+    state = replace(shown, rotation=Rotation.from_euler("yxz", angles).as_matrix())
+    exact, seen = project(model, state)
+    hidden = visibility(model, state.rotation, seen) < 0.3
+    random = np.random.default_rng(4)
+    noise = random.normal(0, np.where(hidden, 4 * NOISE, NOISE / 2)[..., None], exact.shape)
+    fitted = fit_clip(model, exact + noise, FOCAL)
+    off = turn_between(fitted.rotation, state.rotation)
+    assert off.mean() < 1.5 and off.max() < 4
+    index = model.expression_names.index("jawOpen")
+    assert np.abs(fitted.expression[:, index] - shown.expression[:, index]).mean() < 0.1
 
 
 def test_weights_stay_in_their_range(model, fitted):
@@ -222,6 +239,25 @@ def test_windows_of_a_long_clip_join(monkeypatch, model, observed, fitted):
     # Each part starts where the last one ended, so what is left is far less than what smoothing itself does.
     moved = np.abs(whole.expression - start.expression).mean()
     assert np.abs(parts.expression - whole.expression).mean() < moved / 5
+
+
+def test_memory_does_not_grow_with_length(monkeypatch, model, observed, fitted):
+    """Of a frame only its own unknowns and points may stay; its normal equations alone are a hundred times as much."""
+    monkeypatch.setattr("likeness.capture.fitting.solver.WINDOW", 20)
+    monkeypatch.setattr("likeness.capture.fitting.solver.CHUNK", 20)
+    prior = expression_prior(model.expression_names, model.lowest)
+
+    def peak(copies: int) -> int:
+        frames = np.tile(np.arange(FRAMES), copies)
+        longer, points = fitted.at(frames), observed[frames]
+        tracemalloc.start()
+        solve_clip(model, prior, points, solve_frames(model, prior, points, longer, iterations=1), iterations=1)
+        reached = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return reached
+
+    bytes_per_frame = (peak(6) - peak(3)) / (3 * FRAMES)
+    assert bytes_per_frame < 10_000
 
 
 def test_nothing_is_smoothed_over_a_cut(model, observed, fitted):

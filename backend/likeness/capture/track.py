@@ -299,7 +299,9 @@ def _write(
         numbers = tracking_report(capture, predicted, clip.starts)
     told = {**capture.provenance, "tracking": numbers.summary()}
     with watch.measuring("capture"):
-        finished = write_capture(replace(capture, provenance=told), work.path / "capture", clip.frames, clip.mattes)
+        finished = write_capture(
+            replace(capture, provenance=told), work.path / "capture", clip.frames, clip.mattes, overwrite=True
+        )
     extra = finished.folder / "tracking"
     extra.mkdir()
     plot_residuals(finished, predicted, extra / "residuals.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,19 @@ from typing import Any
 from .head import HEAD_HELP
 from .terminal import progress_bars, tell
 
+RULES = (
+    "Where two faces are seen, the larger one is followed and this is said; two of similar size (less than 1.5 times) "
+    "in more than half of the frames are refused. Frames without a face are left out; cuts are found, and nothing is "
+    "smoothed over them. HDR is refused; 10-bit colours are rounded. A run that was killed goes on where it was when "
+    "it is started again. tracking/report.md in the capture tells what was poorly seen and what to film."
+)
+
+_ADVICE_LINES = 5
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    parser.epilog = RULES
     parser.add_argument("video", type=Path, help="a video of one talking head, at least a second long")
     parser.add_argument("out", type=Path, help="the capture folder to make")
     parser.add_argument("--head", default="standin", help=f"head model: {HEAD_HELP} (default: standin)")
@@ -23,6 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=0.2,
         metavar="PART",
         help="part of the video, at its end, on which nothing is fitted (default: 0.2)",
+    )
+    parser.add_argument(
+        "--focal",
+        type=float,
+        metavar="PIXELS",
+        help="focal length in the video's own pixels, if it is known (default: 2.2 times the side of the kept square)",
     )
     parser.add_argument("--consent", default="", help="how the person shown has agreed; stored in the avatar")
     parser.add_argument("--overwrite", action="store_true", help="replace a capture that is already there")
@@ -44,14 +61,27 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             place,
             size=options.size,
             held_out_fraction=options.held_out,
+            focal=options.focal,
             provenance={"consent": options.consent} if options.consent else None,
             progress=lambda stage, done, total: bars(stage, done / max(total, 1)),
         )
     if place != options.out:
         put_in_place(place, options.out)
     tell(options, f"Tracked {len(capture)} frames into {options.out}: {capture.provenance['tracking']}.")
-    tell(options, f"See {options.out / 'tracking' / 'overlay.mp4'}.")
-    return {"frames": len(capture), "provenance": capture.provenance}
+    tracking = options.out / "tracking"
+    report = json.loads((tracking / "report.json").read_text("utf-8"))
+    for topic in ("faces", "cuts", "frame rate", "colours"):
+        if topic in capture.provenance:
+            tell(options, f"{topic.capitalize()}: {capture.provenance[topic]}.")
+    if report["remarks"]["left out"]:
+        tell(options, f"No face: {capture.provenance['frames without a face, left out']} frames were left out.")
+    lacking = [sight for sight in report["seen"] if sight["lacking"]]
+    if lacking:
+        tell(options, f"Poorly seen: {', '.join(sight['name'] for sight in lacking)}. To film:")
+        for sight in lacking[:_ADVICE_LINES]:
+            tell(options, f"  {sight['advice']}")
+    tell(options, f"See {tracking / 'report.md'} and {tracking / 'overlay.mp4'}.")
+    return {"frames": len(capture), "provenance": capture.provenance, "advice": report["advice"]}
 
 
 def _place_beside(out: Path) -> Path:
