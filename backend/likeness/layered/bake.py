@@ -46,7 +46,9 @@ def bake(learned: StageOne, frames: TrainingFrames, capture: Capture, preset: Pr
         opacity = texels.interpolated(proxies, prior)[:, 0]
         parts = zip(points.split(_CHUNK), opacity.split(_CHUNK), strict=True)
         sampled = torch.cat([learned.radiance(place, expected) for place, expected in parts])
-        return torch.cat([srgb_to_linear(sampled[:, layout.colour]), sampled[:, layout.colour.stop :]], 1)
+        split = (layout.colour.stop, 1, layout.feature_size)
+        colour, alpha, features = sampled.split(split, 1)
+        return torch.cat([srgb_to_linear(colour), alpha.expand(-1, layout.alpha_count), features], 1)
 
     fill_textures(proxies, look)
     return proxies

@@ -80,7 +80,7 @@ class GeometryPreset:
     stage_one : StageOnePreset
     """
 
-    core_level: float = -0.006
+    core_level: float = -0.0035
     shell_levels: tuple[float, ...] = (0.001, 0.0025, 0.0055, 0.0095, 0.015, 0.023)
     initial_alpha: tuple[float, ...] = (0.98, 0.95, 0.1, 0.08, 0.05, 0.05, 0.05, 0.05)
     cell: float = 0.0033

@@ -30,6 +30,9 @@ CLEARANCE = 0.0035
 SLOPE = 0.5
 """How steeply the core may rise beyond the head mesh's rim; rays that come in at 63 degrees still pass it."""
 
+CORE_SINKING = 0.0025
+"""How far the core sinks everywhere, metres: while the surface is learned it is the opaque one, later the cover is."""
+
 SINKING = 0.004
 """How far the cover sinks where it is the opaque surface, metres."""
 
@@ -58,8 +61,8 @@ class Nesting:
     beyond: Array
 
     def core(self, values: Array, level: float) -> Array:
-        """A field (X, Y, Z) whose level set is that of ``values``, except that it stays behind the head mesh."""
-        return np.maximum(values, self.head - SLOPE * self.beyond + (CLEARANCE + level))
+        """A field (X, Y, Z) whose level set lies within that of ``values`` and stays behind the head mesh."""
+        return np.maximum(values + CORE_SINKING, self.head - SLOPE * self.beyond + (CLEARANCE + level))
 
     def cover(self, values: Array) -> Array:
         """A field (X, Y, Z) whose level sets are those of ``values`` before the bare face and sink elsewhere."""

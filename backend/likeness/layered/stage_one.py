@@ -105,7 +105,7 @@ def train_stage_one(
 
 def _initial(field: HullField, frames: TrainingFrames, preset: Preset) -> StageOne:
     expressions = field.head.model.expression_count
-    layout = preset.layout
+    layout = _layout(preset)
     return StageOne(
         field,
         Manifold(field.values, field.grid),
@@ -192,7 +192,7 @@ def stage_one_loss(
     pixels = shown[torch.randint(len(shown), (numbers.pixels,))]
     triangles, directions = triangles[:, pixels], ray_directions(camera)[pixels]
     surface = _surface_hits(state, layers, vertices, triangles, directions)
-    layout = preset.layout
+    layout = _layout(preset)
     conditions = pose.conditions + tuning.expression_noise * torch.randn_like(pose.conditions)
     colours, alphas = shade(
         surface.hits,
@@ -287,6 +287,11 @@ def canonical_directions(posed: torch.Tensor, canonical: torch.Tensor, direction
 def _linear(values: torch.Tensor, layout: TextureLayout) -> torch.Tensor:
     colour = srgb_to_linear(values[:, layout.colour])
     return torch.cat([colour, values[:, layout.colour.stop :]], 1)
+
+
+def _layout(preset: Preset) -> TextureLayout:
+    # One opacity for all bases: if it could depend on the view, it would explain outlines in geometry's place.
+    return TextureLayout(preset.basis_count, 1, preset.feature_size)
 
 
 def save_stage_one(learned: StageOne, folder: Path) -> None:
