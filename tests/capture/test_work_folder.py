@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from likeness.capture.work_folder import WorkFolder, array_fingerprint, file_fingerprint
+from likeness.errors import LikenessError
 
 SETTINGS = {"video": "abc", "size": 512}
 
@@ -28,6 +29,14 @@ def test_other_settings_begin_anew(tmp_path):
     killed(WorkFolder(tmp_path / "work", SETTINGS))
     with WorkFolder(tmp_path / "work", {**SETTINGS, "size": 256}) as work:
         assert work.stage("one") is None
+
+
+def test_what_is_not_from_tracking_is_not_touched(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "diary.txt").write_text("mine")
+    with pytest.raises(LikenessError, match="work is in the way"), WorkFolder(tmp_path / "work", SETTINGS):
+        pass
+    assert (tmp_path / "work" / "diary.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])

@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from ..errors import LikenessError
 from ..files import write_atomically
 
 Arrays = dict[str, np.ndarray]
@@ -34,7 +35,12 @@ class WorkFolder:
     ----------
     path : Path
     settings : dict
-        What the stages depend on; JSON types. A folder with other settings is emptied.
+        What the stages depend on; JSON types. A folder of tracking with other settings is emptied.
+
+    Raises
+    ------
+    LikenessError
+        On entering, if something else is at the folder's place.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
@@ -42,7 +48,9 @@ class WorkFolder:
         self._settings = {"version": VERSION, **settings}
 
     def __enter__(self) -> WorkFolder:
-        if self.path.is_dir() and not self._is_ours():
+        if self.path.exists() and not self._is_ours():
+            if not (self.path / _SETTINGS).is_file():
+                raise LikenessError(f"{self.path} is in the way and not from tracking; move it elsewhere.")
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path / _SETTINGS, json.dumps(self._settings).encode())
