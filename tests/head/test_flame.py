@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from flame import as_published, flame_arrays, flame_vertices, pickled, pickled_by_python_2
 from likeness.cli.main import main
 from likeness.errors import LikenessError
@@ -79,6 +80,8 @@ def complete_folder(flame_file, tmp_path_factory) -> Path:
         "static_lmk_faces_idx": random.integers(0, 7000, 51).astype(np.uint32),
         "static_lmk_bary_coords": random.dirichlet([1, 1, 1], 51),
         "dynamic_lmk_faces_idx": [np.arange(17)] * 79,
+        # The published file has tensors beside its arrays.
+        "dynamic_lmk_bary_coords": torch.zeros(79, 17, 3),
     }
     np.save(folder / "landmark_embedding.npy", np.array(static, object), allow_pickle=True)
     np.savez(
@@ -258,6 +261,41 @@ def test_it_survives_being_saved(flame_head, tmp_path):
     assert read.expression_names == flame_head.expression_names and read.name == "flame"
     np.testing.assert_array_equal(read.pose_correctives, flame_head.pose_correctives)
     np.testing.assert_array_equal(read.expression_range, flame_head.expression_range)
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays"),
+    [
+        (
+            "mediapipe_landmark_embedding.npz",
+            {"landmark_indices": [468], "lmk_face_idx": [0], "lmk_b_coords": [[1, 0, 0]]},
+        ),
+        (
+            "mediapipe_landmark_embedding.npz",
+            {"landmark_indices": [1], "lmk_face_idx": [9976], "lmk_b_coords": [[1, 0, 0]]},
+        ),
+        (
+            "mediapipe_landmark_embedding.npz",
+            {"landmark_indices": [1], "lmk_face_idx": [0], "lmk_b_coords": [[1, 1, 0]]},
+        ),
+        ("mediapipe_landmark_embedding.npz", {"landmark_indices": [1], "lmk_face_idx": [0], "lmk_b_coords": 1.0}),
+        ("mediapipe_landmark_embedding.npz", {"landmark_indices": [], "lmk_face_idx": [], "lmk_b_coords": []}),
+        (
+            "mediapipe_landmark_embedding.npz",
+            {"landmark_indices": ["a"], "lmk_face_idx": [0], "lmk_b_coords": [[1, 0, 0]]},
+        ),
+        ("landmark_embedding.npz", {"dynamic_lmk_faces_idx": [1]}),
+        ("FLAME_texture.npz", {"vt": np.zeros((0, 2)), "ft": np.zeros((TRIANGLES, 3))}),
+        ("FLAME_texture.npz", {"vt": np.full((1, 2), 1.5), "ft": np.zeros((TRIANGLES, 3))}),
+        ("FLAME_texture.npz", {"vt": np.zeros((1, 2)), "ft": np.zeros((10, 3))}),
+    ],
+)
+def test_a_file_beside_the_model_that_does_not_fit_is_told(flame_file, tmp_path, name, arrays):
+    os.link(flame_file, tmp_path / "generic_model.pkl")
+    np.savez(tmp_path / name, **{key: np.array(value) for key, value in arrays.items()})
+    with pytest.raises(LikenessError) as told:
+        load_flame(tmp_path)
+    assert name in str(told.value) and "\n" not in str(told.value)
 
 
 def changed(**values: object) -> bytes:

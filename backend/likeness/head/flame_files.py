@@ -187,8 +187,8 @@ def read_masks(path: Path) -> dict[str, Indices]:
     if not isinstance(found, dict) or not found:
         raise LikenessError(f"{path} holds no table of FLAME's regions.")
     return {
-        str(name): _indices(path, str(name), _values(path, value, str(name)).ravel(), VERTICES)
-        for name, value in found.items()
+        name: _indices(path, name, _values(path, value, name).ravel(), VERTICES)
+        for name, value in ((str(name)[:60], value) for name, value in found.items())
     }
 
 
@@ -259,7 +259,7 @@ def read_uv(path: Path, faces: Indices) -> tuple[Floats, Indices]:
         found = read_array_archive(path, "FLAME's texture coordinates", ("vt", "ft"), 2**26)
         corners = _values(path, found.get("ft"), "ft")
         uv = _values(path, found.get("vt"), "vt").astype(np.float64)
-        if uv.ndim != 2 or uv.shape[1] != 2 or corners.shape != (TRIANGLES, 3):
+        if uv.ndim != 2 or uv.shape[1] != 2 or not len(uv) or corners.shape != (TRIANGLES, 3):
             raise LikenessError(f"{path}: vt and ft have the shapes {uv.shape} and {corners.shape}.")
     else:
         uv, corners = _obj_uv(path, faces)
@@ -308,13 +308,14 @@ def _turned(faces: Indices) -> tuple[Indices, Indices]:
 def _embedding(path: Path, found: dict[str, Any], numbers: str, faces: str, weights: str) -> Embedding:
     chosen = {name: _values(path, found.get(name), name) for name in (numbers, faces, weights)}
     count = chosen[numbers].size
-    barycentrics = chosen[weights].astype(np.float64).reshape(-1, chosen[weights].shape[-1] if count else 3)
-    if chosen[faces].size != count or barycentrics.shape != (count, 3):
+    barycentrics = chosen[weights].astype(np.float64)
+    if not count or chosen[faces].size != count or barycentrics.size != 3 * count or barycentrics.shape[-1] != 3:
         raise LikenessError(
             f"{path}: {faces} and {weights} have the shapes {chosen[faces].shape} and {chosen[weights].shape} for "
             f"{count} landmarks."
         )
-    if not np.isfinite(barycentrics).all() or np.abs(barycentrics.sum(1) - 1).max(initial=0) > 1e-2:
+    barycentrics = barycentrics.reshape(count, 3)
+    if not np.isfinite(barycentrics).all() or np.abs(barycentrics.sum(1) - 1).max() > 1e-2:
         raise LikenessError(f"{path}: {weights} are not shares that sum to one.")
     return Embedding(
         _indices(path, numbers, chosen[numbers].ravel(), 468),

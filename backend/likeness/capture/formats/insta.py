@@ -97,7 +97,7 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
     width, height, intrinsics = _camera(places[0], folder / names[0])
     canonical = folder / "canonical.obj"
     identity, off = fit_identity(head, read_obj_vertices(canonical), _canonical_pose())
-    if off > WORST_FIT:
+    if not off <= WORST_FIT:
         raise LikenessError(f"{canonical} is {1e3 * off:.1f} mm off FLAME's heads; take the FLAME it was made with.")
     told = [entries[name] for name in names]
     matrices = np.array([numbers(origin, entry, "transform_matrix", (4, 4)) for origin, entry in told])
@@ -105,7 +105,7 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
     expression = np.array([_expression(folder, origin, entry) for origin, entry in told])
     meshes = [inner_path(folder, origin, entry, "mesh_path") for origin, entry in told]
     posed, joints_drift = _poses(head, identity, expression, meshes)
-    if np.median(posed.distance) > WORST_FIT:
+    if not np.isfinite(posed.distance).all() or np.median(posed.distance) > WORST_FIT:
         raise LikenessError(
             f"{folder}: meshes are {1e3 * np.median(posed.distance):.1f} mm off FLAME's; see 'exp_path'."
         )
