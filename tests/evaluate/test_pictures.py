@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from avatars import tiny_avatar
 from likeness.errors import LikenessError
-from likeness.evaluate.pictures import load_straight, over, portrait_camera, save_picture, to_bytes
+from likeness.evaluate.pictures import averaged, load_straight, over, portrait_camera, save_picture, to_bytes
 from likeness.rig import JOINTS
 
 EIGHT_BITS = 1 / 255
@@ -55,3 +55,12 @@ def test_a_portrait_shows_the_whole_head_from_any_side(yaw, pitch):
 def test_a_positive_yaw_looks_from_the_subjects_left():
     camera = portrait_camera(tiny_avatar(), 64, yaw=math.radians(30))
     assert camera.camera_to_world[0, 3] > 0
+
+
+def test_a_pixel_is_the_mean_of_its_samples():
+    fine = np.zeros((4, 6, 4), np.float32)
+    fine[:2, :2] = 1
+    fine[0, 2] = 1
+    coarse = averaged(fine, 2)
+    assert coarse.shape == (2, 3, 4) and coarse.dtype == np.float32
+    assert coarse[..., 0].tolist() == [[1, 0.25, 0], [0, 0, 0]]

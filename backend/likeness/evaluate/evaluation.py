@@ -21,13 +21,16 @@ from .blender_jobs import blender_jobs
 from .charts import HOTTEST, course, error_map
 from .keypoints import KeypointDistance
 from .metrics import l1, psnr, ssim
-from .pictures import Truth, over, save_srgb, to_bytes, truth
+from .pictures import Truth, averaged, over, save_srgb, to_bytes, truth
 from .steadiness import Steadiness
 from .turns import outside_training
 
 Array = npt.NDArray[np.float32]
 Progress = Callable[[str, float, str], None]
 Marks = dict[str, dict[str, Any]]
+
+SAMPLES = 2
+"""Samples along each side of a pixel, averaged in linear light; a camera's pixel averages the light on it, too."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ class Evaluation:
 def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, progress: Progress) -> Evaluation:
     """Measure an avatar on a capture's held-out frames, with the tracked pose and nothing fitted.
 
+    Pictures, the baseline's too, have :data:`SAMPLES` by :data:`SAMPLES` samples for each pixel; marks that end in
+    ``_one_sample`` have one, at the pixel's centre, as fine-tuning has.
+
     Parameters
     ----------
     avatar : LayeredAvatar
@@ -99,9 +105,11 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
         for done, index in enumerate(capture.held_out):
             target = truth(capture, index, size)
             camera = capture.camera(index).resized(size, size)
-            ours = over(player.render(capture.pose(index), camera))
-            theirs = over(render_baseline(baseline, capture, index, size))
-            frames.append({"frame": index, **_figures(ours, theirs, target)})
+            fine = camera.resized(SAMPLES * size, SAMPLES * size)
+            ours = over(averaged(player.render(capture.pose(index), fine), SAMPLES))
+            theirs = over(averaged(render_baseline(baseline, capture, index, SAMPLES * size), SAMPLES))
+            plain = over(player.render(capture.pose(index), camera))
+            frames.append({"frame": index, **_figures(ours, theirs, plain, target)})
             error += 255 * np.abs(ours - target.picture).mean(2) / len(capture.held_out)
             steadiness.add(index, ours, target)
             keypoints.add(ours, target.picture)
@@ -123,8 +131,8 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
     return Evaluation(marks, frames, kept, pictures, error, tuple(map(bool, beyond)), size)
 
 
-def _figures(ours: Array, baseline: Array, target: Truth) -> dict[str, float]:
-    """How far one frame's pictures are from the truth."""
+def _figures(ours: Array, baseline: Array, plain: Array, target: Truth) -> dict[str, float]:
+    """How far one frame's pictures are from the truth; ``plain`` is ours with one sample for each pixel."""
     return {
         "psnr_fg": psnr(ours, target.picture, target.foreground),
         "psnr_face": psnr(ours, target.picture, target.face),
@@ -133,6 +141,8 @@ def _figures(ours: Array, baseline: Array, target: Truth) -> dict[str, float]:
         "l1": l1(ours, target.picture),
         "baseline_psnr_fg": psnr(baseline, target.picture, target.foreground),
         "baseline_psnr_face": psnr(baseline, target.picture, target.face),
+        "psnr_fg_one_sample": psnr(plain, target.picture, target.foreground),
+        "psnr_face_one_sample": psnr(plain, target.picture, target.face),
     }
 
 
@@ -196,7 +206,8 @@ def _page(evaluation: Evaluation, capture: Capture) -> str:
             "# Evaluation",
             "",
             f"{len(capture.held_out)} held-out frames at {evaluation.size} x {evaluation.size} pixels, with the "
-            "tracked pose and nothing fitted. Frames outside show the head turned farther than any training frame.",
+            f"tracked pose and nothing fitted, {SAMPLES} x {SAMPLES} samples for each pixel. Frames outside show the "
+            "head turned farther than any training frame.",
             "",
             "| mark | value | unit |",
             "|---|---|---|",

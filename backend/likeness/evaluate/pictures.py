@@ -64,6 +64,12 @@ def truth(capture: Capture, index: int, size: int) -> Truth:
     )
 
 
+def averaged(picture: Array, times: int) -> Array:
+    """A linear, premultiplied picture (times H, times W, C) as (H, W, C), each pixel the mean of its samples."""
+    height, width, channels = picture.shape
+    return picture.reshape(height // times, times, width // times, times, channels).mean((1, 3), dtype=np.float32)
+
+
 def over(picture: Array, background: tuple[float, float, float] = WHITE) -> Array:
     """Lay a linear, premultiplied RGBA picture over a linear colour; returns sRGB (H, W, 3), 0..1."""
     mixed = picture[..., :3] + (1 - picture[..., 3:]) * np.array(background, np.float32)

@@ -147,7 +147,8 @@ def _page(summary: dict[str, Any], marks: dict[str, dict[str, Any]], from_video:
             *rows,
             "",
             "PSNR is of sRGB values over white, the mean of per-frame values: `fg` where the matte is over a half, "
-            "`face` in the convex hull of the landmarks. Engines are compared with the NumPy run-time reference on six "
+            "`face` in the convex hull of the landmarks, with 2 x 2 samples for each pixel unless a mark's name says "
+            "otherwise. Engines are compared with the NumPy run-time reference on six "
             "frames, over the avatar's pixels.",
             "",
             "![Engines](engines.png)",
