@@ -105,7 +105,7 @@ def _create(context: bpy.types.Context, avatar: LayeredAvatar, name: str) -> Imp
     collection.objects.link(mesh)
     mesh.parent = rig
     mesh.modifiers.new("Armature", "ARMATURE").object = rig
-    add_nearest_only(mesh, len(avatar.layers))
+    add_nearest_only(mesh, [layer.level for layer in avatar.layers])
     drive_shape_keys(mesh, rig, avatar)
     store_decoder(rig.data, avatar, groups, weights)
     return ImportedAvatar(rig, mesh)

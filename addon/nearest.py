@@ -7,7 +7,10 @@ does: it looks from the camera at every vertex and notes whether the vertex's ow
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import bpy
+import numpy as np
 from rna_prop_ui import rna_idprop_ui_create
 
 from .graph import Graph
@@ -22,7 +25,7 @@ CLEARANCE = 5e-4
 """A ray ends so far before the vertex that it is sent to, so as not to meet the vertex's own triangles, metres."""
 
 
-def add_nearest_only(mesh: bpy.types.Object, layer_count: int) -> None:
+def add_nearest_only(mesh: bpy.types.Object, levels: Sequence[float]) -> None:
     """Give an avatar's mesh the switch that makes Cycles draw of each layer only the surface nearest to the camera.
 
     The modifier that the switch turns on costs time in every frame, so it is off at first.
@@ -31,7 +34,9 @@ def add_nearest_only(mesh: bpy.types.Object, layer_count: int) -> None:
     ----------
     mesh : bpy.types.Object
         Its modifiers so far move it; its material slots are the layers.
-    layer_count : int
+    levels : sequence of float
+        Level of each layer. The head mesh, level zero, is left out: its skin is all but opaque, and its teeth are seen
+        through an opening between the lips that is narrower than their triangles.
     """
     rna_idprop_ui_create(
         mesh,
@@ -42,7 +47,7 @@ def add_nearest_only(mesh: bpy.types.Object, layer_count: int) -> None:
         overridable=True,
     )
     modifier = mesh.modifiers.new("Nearest Surface", "NODES")
-    modifier.node_group = _covered_group(f"{mesh.name} Nearest Surface", layer_count)
+    modifier.node_group = _covered_group(f"{mesh.name} Nearest Surface", np.flatnonzero(levels))
     for shown in ("show_viewport", "show_render"):
         driver = modifier.driver_add(shown).driver
         driver.type = "SUM"
@@ -64,7 +69,7 @@ def hidden_by_own_layer(graph: Graph, outer_layers: int) -> bpy.types.NodeSocket
     return graph.math("MULTIPLY", graph.math("MULTIPLY", again, covered), path.outputs["Is Camera Ray"])
 
 
-def _covered_group(name: str, layer_count: int) -> bpy.types.NodeTree:
+def _covered_group(name: str, slots: Iterable[int]) -> bpy.types.NodeTree:
     tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
     for direction in ("INPUT", "OUTPUT"):
         tree.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
@@ -76,7 +81,7 @@ def _covered_group(name: str, layer_count: int) -> bpy.types.NodeTree:
     length = graph.math("SUBTRACT", graph.vector("LENGTH", towards), CLEARANCE)
     slot = graph.node("GeometryNodeInputMaterialIndex", {}).outputs[0]
     covered = 0.0
-    for layer in range(layer_count):
+    for layer in slots:
         own = graph.math("COMPARE", slot, float(layer), 0.5)
         part = graph.node("GeometryNodeSeparateGeometry", {"Geometry": geometry, "Selection": own}, domain="FACE")
         target = {"Target Geometry": part.outputs["Selection"]}

@@ -6,7 +6,7 @@ import bpy
 
 from .armature import PROPERTY
 from .handles import FACE
-from .materials import NEAREST_ONLY
+from .nearest import NEAREST_ONLY
 from .operators import (
     IMPORT_SCENE_OT_likeness,
     LIKENESS_OT_key_all,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -188,8 +188,11 @@ def _loss(
     with torch.set_grad_enabled(correct):
         posed = scene.corrections.corrected(pose, index)
         shift = scene.corrections.camera_shift[index]
-        vertices = camera_vertices(posed_vertices(proxies, posed), frames.cameras[index], shift)
-    triangles = visible_triangles(proxies, vertices, frames.cameras[index], scene.rasteriser)
+        # A filmed pixel is the mean of the light on it, so each step looks at another place inside the pixels.
+        camera = frames.cameras[index]
+        camera = replace(camera, cx=camera.cx + random.uniform(-0.5, 0.5), cy=camera.cy + random.uniform(-0.5, 0.5))
+        vertices = camera_vertices(posed_vertices(proxies, posed), camera, shift)
+    triangles = visible_triangles(proxies, vertices, camera, scene.rasteriser)
     pixels = _chosen_pixels(triangles, frames, index, numbers)
     if index not in scene.normals:
         # Corrections turn normals by a fraction of a degree, so they are computed once per frame.
