@@ -9,6 +9,7 @@ import pytest
 import torch
 from avatars import EXPRESSIONS
 from likeness.asset import read_layered_avatar, write_layered_avatar
+from likeness.asset.pictures import decode_png
 from likeness.head.model import HeadModel
 from likeness.layered.compositing import composite
 from likeness.layered.decoder import AppearanceDecoder
@@ -20,7 +21,6 @@ from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_
 from likeness.layered.texel_surface import texel_surface
 from likeness.layered.texels import TexelTable
 from likeness.raster.warp_rasteriser import WarpRasteriser
-from likeness.runtime.decode import decode_png
 from tiny_training import blank_proxies, poses, training_frames
 
 

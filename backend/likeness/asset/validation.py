@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.decode import decode_png, split_tiles
 from .invariants import atlas_size, target_names
 from .layered import Layer, LayeredAvatar
+from .pictures import decode_png, split_tiles
 from .read import read_layered_avatar
 
 REPORT_ENTRIES = ("metrics", "provenance", "consent")

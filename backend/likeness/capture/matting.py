@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .quiet import silenced
+from ..quiet import silenced
 
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import LikenessError
-from .quiet import silenced
+from ..quiet import silenced
 from .video_colours import check_colours
 
 Picture = npt.NDArray[np.uint8]

@@ -7,10 +7,10 @@ import numpy.typing as npt
 import torch
 
 from ..asset.layered import LayeredAvatar
+from ..asset.pictures import decode_png, split_tiles
 from ..camera import Camera
 from ..raster.interface import Rasteriser
 from ..rig import Pose
-from ..runtime.decode import decode_png, split_tiles
 from .compositing import composite
 from .decoder import imported
 from .deformation import TorchPose, camera_vertices, posed_vertices

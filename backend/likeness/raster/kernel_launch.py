@@ -8,9 +8,16 @@ from typing import Any
 import torch
 import warp as wp
 
+from ..quiet import silenced
+
 # Warp greets on the first launch and reports each module that it compiles; a library keeps quiet.
 wp.config.log_level = wp.LOG_ERROR
-wp.init()
+if torch.cuda.is_available():
+    wp.init()
+else:
+    # Warp warns that there is no CUDA driver, past its own log level.
+    with silenced():
+        wp.init()
 
 
 def warp_view(tensor: torch.Tensor, dtype: Any = wp.float32) -> Any:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..asset.layered import Decoder, Layer, LayeredAvatar
+from ..asset.pictures import decode_png, split_tiles
 from .colour import srgb_to_linear
 
 Array = npt.NDArray[np.float32]
@@ -115,21 +114,6 @@ def unpack_textures(avatar: LayeredAvatar, layer: Layer) -> LayerTextures:
 
 def _unit(picture: npt.NDArray[np.uint8]) -> Array:
     return picture.astype(np.float32) / np.float32(255)
-
-
-def decode_png(content: bytes) -> npt.NDArray[np.uint8]:
-    """Texels (H, W, 4) of an RGBA picture that has passed :func:`likeness.asset.png.check_png`."""
-    # Blender's Python has no Pillow, and imports this package for its other functions.
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
-        return np.asarray(picture)
-
-
-def split_tiles(picture: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
-    """Tiles (T, side, side, 4) of a picture, row after row."""
-    rows, columns = picture.shape[0] // side, picture.shape[1] // side
-    return picture.reshape(rows, side, columns, side, 4).swapaxes(1, 2).reshape(rows * columns, side, side, 4)
 
 
 def sample(tile: Array, uv: Array, tile_size: int, gutter: int) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from likeness.capture.quiet import silenced
+from likeness.quiet import silenced
 
 
 def test_only_the_block_is_silent(capfd):

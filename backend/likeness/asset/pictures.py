@@ -1,0 +1,24 @@
+"""Texels of an avatar's textures: PNG files decoded, and cut into their tiles."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def decode_png(content: bytes) -> npt.NDArray[np.uint8]:
+    """Texels (H, W, 4) of an RGBA picture that has passed :func:`likeness.asset.png.check_png`."""
+    # Blender's Python has no Pillow, and imports this package for its other functions.
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+        return np.asarray(picture)
+
+
+def split_tiles(picture: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
+    """Tiles (T, side, side, 4) of a picture, row after row."""
+    rows, columns = picture.shape[0] // side, picture.shape[1] // side
+    return picture.reshape(rows, side, columns, side, 4).swapaxes(1, 2).reshape(rows * columns, side, side, 4)
