@@ -105,7 +105,7 @@ def read_torch_file(path: Path, kind: str, maximum_bytes: int = MAXIMUM_MEMBER_B
             if f"{folder}byteorder" in archive.NameToInfo and b"big" in _member(archive, f"{folder}byteorder", 64):
                 raise ValueError("was written on a machine of the other byte order")
             storages = _Storages(archive, folder, maximum_bytes)
-            return unpickled(_member(archive, pickles[0], maximum_bytes), _TORCH, storages.find)
+            return unpickled(_member(archive, pickles[0], maximum_bytes), _TORCH, storages.find, len(content))
     except _DAMAGE as error:
         raise _unusable(path, kind, error) from error
 

@@ -63,6 +63,7 @@ def unpickled(
     content: bytes,
     admitted: Mapping[str, Named] = ADMITTED,
     persistent: Callable[[Any], Any] | None = None,
+    persistent_bytes: int = 0,
 ) -> Any:
     """The value of a pickle.
 
@@ -73,6 +74,8 @@ def unpickled(
         Classes and functions that the pickle may name, and what we do in their place.
     persistent : callable, optional
         Gives the value of a persistent id, as PyTorch's files use for their storages.
+    persistent_bytes : int
+        How many bytes lie behind persistent ids, which values may be copied from too.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def unpickled(
     UnsafePickleError
         If it is damaged, or holds anything else.
     """
-    machine = _Machine(content, admitted, persistent)
+    machine = _Machine(content, admitted, persistent, persistent_bytes)
     try:
         return machine.run()
     except UnsafePickleError:
@@ -98,7 +101,13 @@ def unpickled(
 class _Machine:
     """The stack, the marks on it and the memo of one pickle."""
 
-    def __init__(self, content: bytes, admitted: Mapping[str, Named], persistent: Callable[[Any], Any] | None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        admitted: Mapping[str, Named],
+        persistent: Callable[[Any], Any] | None,
+        persistent_bytes: int,
+    ) -> None:
         self._content = content
         self._place = 0
         self._admitted = admitted
@@ -107,7 +116,7 @@ class _Machine:
         self._marks: list[int] = []
         # A dict, for the standard library's list lets one opcode of five bytes reserve gigabytes.
         self._memo: dict[int, Any] = {}
-        self._budget = Budget(_BUDGET_OVER_SIZE * len(content) + 2**16)
+        self._budget = Budget(_BUDGET_OVER_SIZE * len(content) + persistent_bytes + 2**16)
 
     def run(self) -> Any:
         """Interpret until the pickle ends."""

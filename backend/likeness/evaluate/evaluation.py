@@ -12,17 +12,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ..asset.layered import LayeredAvatar
+from ..camera import Camera
 from ..capture.model import Capture
 from ..errors import LikenessError
 from ..files import write_atomically
+from ..layered.lpips import Lpips
 from ..layered.playback import Player
+from ..rig import Pose
 from .baseline import fit_baseline, render_baseline
 from .blender_jobs import blender_jobs
 from .charts import HOTTEST, course, error_map
+from .cloth import cloth_mask, knows_cloth
+from .figures import figures, mean_marks
+from .fitting import STEPS, fitted
 from .keypoints import KeypointDistance
-from .metrics import l1, psnr, ssim
-from .pictures import Truth, averaged, over, save_srgb, to_bytes, truth
+from .metrics import psnr
+from .pictures import averaged, over, save_srgb, to_bytes, truth
 from .steadiness import Steadiness
+from .tables import frames_table, marks_table, measures_table
 from .turns import outside_training
 
 Array = npt.NDArray[np.float32]
@@ -53,6 +60,8 @@ class Evaluation:
         For each held-out frame, whether the head is turned farther than in any training frame.
     size : int
         Side of the compared pictures, pixels.
+    methods : dict of str to str
+        How optional figures were made: ``fit`` and ``lpips``, where they were.
     """
 
     marks: Marks
@@ -62,9 +71,19 @@ class Evaluation:
     error: Array
     outside: tuple[bool, ...]
     size: int
+    methods: dict[str, str]
 
 
-def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, progress: Progress) -> Evaluation:
+def evaluate(
+    avatar: LayeredAvatar,
+    capture: Capture,
+    size: int,
+    shown: int,
+    progress: Progress,
+    *,
+    fit: bool = False,
+    lpips: Lpips | None = None,
+) -> Evaluation:
     """Measure an avatar on a capture's held-out frames, with the tracked pose and nothing fitted.
 
     Pictures, the baseline's too, have :data:`SAMPLES` by :data:`SAMPLES` samples for each pixel; marks that end in
@@ -81,6 +100,10 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
         Frames kept for the contact sheet.
     progress : callable
         Stage, part done, text.
+    fit : bool
+        Whether to measure with pose and camera fitted on each frame's own picture, too; marks end in ``_fitted``.
+    lpips : Lpips, optional
+        Adds LPIPS.
 
     Raises
     ------
@@ -100,16 +123,25 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
     frames: list[dict[str, float]] = []
     pictures: dict[int, dict[str, npt.NDArray[np.uint8]]] = {}
     error = np.zeros((size, size), np.float32)
-    steadiness = Steadiness()
-    with KeypointDistance() as keypoints:
+    steadiness, labelled = Steadiness(), knows_cloth(capture)
+    with KeypointDistance() as keypoints, KeypointDistance() as keypoints_fitted:
         for done, index in enumerate(capture.held_out):
             target = truth(capture, index, size)
-            camera = capture.camera(index).resized(size, size)
-            fine = camera.resized(SAMPLES * size, SAMPLES * size)
-            ours = over(averaged(player.render(capture.pose(index), fine), SAMPLES))
+            pose, camera = capture.pose(index), capture.camera(index).resized(size, size)
+            cloth = cloth_mask(capture, index, size) if labelled else None
+            ours = over(_rendered(player, pose, camera))
             theirs = over(averaged(render_baseline(baseline, capture, index, SAMPLES * size), SAMPLES))
-            plain = over(player.render(capture.pose(index), camera))
-            frames.append({"frame": index, **_figures(ours, theirs, plain, target)})
+            plain = over(player.render(pose, camera))
+            told = figures(ours, target, cloth, lpips)
+            for name, mask in (("fg", target.foreground), ("face", target.face)):
+                told[f"baseline_psnr_{name}"] = psnr(theirs, target.picture, mask)
+                told[f"psnr_{name}_one_sample"] = psnr(plain, target.picture, mask)
+            if fit:
+                at_its_best = over(_rendered(player, *fitted(player, pose, camera, target)))
+                best = figures(at_its_best, target, cloth, lpips)
+                told |= {f"{name}_fitted": value for name, value in best.items()}
+                keypoints_fitted.add(at_its_best, target.picture)
+            frames.append({"frame": index, **told})
             error += 255 * np.abs(ours - target.picture).mean(2) / len(capture.held_out)
             steadiness.add(index, ours, target)
             keypoints.add(ours, target.picture)
@@ -117,33 +149,22 @@ def evaluate(avatar: LayeredAvatar, capture: Capture, size: int, shown: int, pro
                 shots = {"truth": target.picture, "baseline": theirs, "trainer": ours}
                 pictures[index] = {name: to_bytes(shot) for name, shot in shots.items()}
             progress("Held-out frames", (done + 1) / len(capture.held_out), "")
-    units = {"ssim": "1", "l1": "1"}
-    marks: Marks = {
-        name: {"value": float(np.mean([frame[name] for frame in frames])), "unit": units.get(name, "dB")}
-        for name in frames[0]
-        if name != "frame"
-    }
+    marks: Marks = mean_marks(frames)
     beyond = outside_training(capture)[list(capture.held_out)]
     marks.update(_apart(frames, beyond))
     marks.update(steadiness.marks())
     marks.update(keypoints.marks())
+    marks.update({f"{name}_fitted": mark for name, mark in keypoints_fitted.marks().items()})
     marks.update(_tracking_marks(capture.folder))
-    return Evaluation(marks, frames, kept, pictures, error, tuple(map(bool, beyond)), size)
+    methods = {"fit": f"{STEPS} steps of Adam on pixels of the face"} if fit else {}
+    methods |= {"lpips": lpips.name} if lpips else {}
+    return Evaluation(marks, frames, kept, pictures, error, tuple(map(bool, beyond)), size, methods)
 
 
-def _figures(ours: Array, baseline: Array, plain: Array, target: Truth) -> dict[str, float]:
-    """How far one frame's pictures are from the truth; ``plain`` is ours with one sample for each pixel."""
-    return {
-        "psnr_fg": psnr(ours, target.picture, target.foreground),
-        "psnr_face": psnr(ours, target.picture, target.face),
-        "psnr_full": psnr(ours, target.picture),
-        "ssim": ssim(ours, target.picture),
-        "l1": l1(ours, target.picture),
-        "baseline_psnr_fg": psnr(baseline, target.picture, target.foreground),
-        "baseline_psnr_face": psnr(baseline, target.picture, target.face),
-        "psnr_fg_one_sample": psnr(plain, target.picture, target.foreground),
-        "psnr_face_one_sample": psnr(plain, target.picture, target.face),
-    }
+def _rendered(player: Player, pose: Pose, camera: Camera) -> Array:
+    """A linear picture (H, W, 4) with :data:`SAMPLES` by :data:`SAMPLES` samples for each pixel."""
+    fine = camera.resized(SAMPLES * camera.width, SAMPLES * camera.height)
+    return averaged(player.render(pose, fine), SAMPLES)
 
 
 def _apart(frames: list[dict[str, float]], outside: npt.NDArray[np.bool_]) -> Marks:
@@ -183,6 +204,7 @@ def write_evaluation(evaluation: Evaluation, avatar: LayeredAvatar, capture: Cap
         "frames": evaluation.frames,
         "shown": evaluation.shown,
         "size": evaluation.size,
+        "methods": evaluation.methods,
         "held_out": len(capture.held_out),
         "training_frames": len(capture.training),
         "provenance": capture.provenance,
@@ -195,23 +217,19 @@ def write_evaluation(evaluation: Evaluation, avatar: LayeredAvatar, capture: Cap
 
 def _page(evaluation: Evaluation, capture: Capture) -> str:
     """Everything that was measured, as Markdown."""
-    names = [name for name in evaluation.frames[0] if name != "frame"]
-    rows = [f"| `{name}` | {mark['value']:.3f} | {mark['unit']} |" for name, mark in evaluation.marks.items()]
-    table = [
-        f"| {frame['frame']}{' (outside)' if beyond else ''} | {' | '.join(f'{frame[name]:.2f}' for name in names)} |"
-        for frame, beyond in zip(evaluation.frames, evaluation.outside, strict=True)
-    ]
+    how = f" Fitted: {evaluation.methods['fit']}, on each frame's own picture." if "fit" in evaluation.methods else ""
+    how += f" LPIPS: {evaluation.methods['lpips']}." if "lpips" in evaluation.methods else ""
     return "\n".join(
         [
             "# Evaluation",
             "",
             f"{len(capture.held_out)} held-out frames at {evaluation.size} x {evaluation.size} pixels, with the "
-            f"tracked pose and nothing fitted, {SAMPLES} x {SAMPLES} samples for each pixel. Frames outside show the "
-            "head turned farther than any training frame.",
+            f"tracked pose and nothing fitted where nothing else is said, {SAMPLES} x {SAMPLES} samples for each "
+            "pixel. Frames outside show the head turned farther than any training frame. The person is where the "
+            "matte is over a half, the face is the hull of its landmarks. The paper's masking makes both pictures "
+            f"black outside the person and takes the mean over the whole frame.{how}",
             "",
-            "| mark | value | unit |",
-            "|---|---|---|",
-            *rows,
+            *measures_table(evaluation.marks),
             "",
             "![PSNR over the held-out frames](course.png)",
             "",
@@ -219,9 +237,9 @@ def _page(evaluation: Evaluation, capture: Capture) -> str:
             "",
             "![Error](error.png)",
             "",
-            f"| frame | {' | '.join(names)} |",
-            f"|---|{'---|' * len(names)}",
-            *table,
+            *marks_table(evaluation.marks),
+            "",
+            *frames_table(evaluation.frames, evaluation.outside),
             "",
         ]
     )

@@ -56,6 +56,13 @@ def ssim(picture: npt.ArrayLike, truth: npt.ArrayLike, mask: Mask | None = None)
     float
         One for equal pictures; NaN where no pixel counts.
     """
+    values = similarity_map(picture, truth)
+    values = values if mask is None else values[mask]
+    return float(np.mean(values)) if values.size else float("nan")
+
+
+def similarity_map(picture: npt.ArrayLike, truth: npt.ArrayLike) -> Array:
+    """The structural similarity of the window around each pixel and channel, (H, W, 3); see :func:`ssim`."""
     first, second = (np.asarray(values, np.float64) for values in (picture, truth))
     similarity: Array = structural_similarity(
         first,
@@ -67,8 +74,7 @@ def ssim(picture: npt.ArrayLike, truth: npt.ArrayLike, mask: Mask | None = None)
         use_sample_covariance=False,
         full=True,
     )[1]  # pyright: ignore[reportAssignmentType]
-    values = similarity if mask is None else similarity[mask]
-    return float(np.mean(values)) if values.size else float("nan")
+    return similarity
 
 
 def face_mask(landmarks: npt.ArrayLike, width: int, height: int) -> Mask:

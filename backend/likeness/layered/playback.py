@@ -28,6 +28,15 @@ class Player:
     rasteriser : Rasteriser, optional
         The device's own by default.
     device : torch.device or str
+
+    Attributes
+    ----------
+    device : torch.device
+    rasteriser : Rasteriser
+    proxies : Proxies
+    table : TexelTable
+    decoder : AppearanceDecoder
+        What pictures are made of, for those who want more of them than :meth:`render` gives.
     """
 
     def __init__(
@@ -37,21 +46,22 @@ class Player:
             from ..raster.select import rasteriser as select
 
             rasteriser = select(torch.device(device))
-        self._rasteriser = rasteriser
-        self._proxies = proxies_of_avatar(avatar).torch(device)
-        self._table = TexelTable(self._proxies.textures, self._proxies.layout)
-        self._decoder = imported(avatar.decoder, avatar.feature_size, avatar.basis_count).to(device)
+        self.device, self.rasteriser = torch.device(device), rasteriser
+        self.proxies = proxies_of_avatar(avatar).torch(device)
+        self.table = TexelTable(self.proxies.textures, self.proxies.layout)
+        self.decoder = imported(avatar.decoder, avatar.feature_size, avatar.basis_count).to(device)
+        self.decoder.requires_grad_(False)
 
     @torch.no_grad()
     def render(self, pose: Pose, camera: Camera) -> npt.NDArray[np.float32]:
         """A picture (H, W, 4) in linear light, premultiplied by the alpha in the last channel."""
-        proxies, device = self._proxies, self._proxies.positions.device
+        proxies, device = self.proxies, self.device
         posed = TorchPose.of(pose, device)
         vertices = camera_vertices(posed_vertices(proxies, posed), camera)
-        triangles = visible_triangles(proxies, vertices, camera, self._rasteriser)
+        triangles = visible_triangles(proxies, vertices, camera, self.rasteriser)
         normals = smooth_normals(proxies, vertices)
         hits = find_hits(proxies, vertices, normals, triangles, ray_directions(camera, device))
-        layers = shade(hits, self._table.sample, proxies.layout, self._decoder(posed.conditions))
+        layers = shade(hits, self.table.sample, proxies.layout, self.decoder(posed.conditions))
         return composite(*layers).view(camera.height, camera.width, 4).cpu().numpy()
 
 

@@ -1,0 +1,34 @@
+"""Clothes, where a capture comes with labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from likeness.capture.sample import sample_capture
+from likeness.errors import LikenessError
+from likeness.evaluate.cloth import FOLDER, cloth_mask, knows_cloth
+
+
+@pytest.fixture
+def capture(tmp_path):
+    return replace(sample_capture(), folder=tmp_path)
+
+
+def test_labels_of_cloth_and_necklace_are_cloth(capture, tmp_path):
+    assert not knows_cloth(capture)
+    (tmp_path / FOLDER).mkdir()
+    labels = np.zeros((capture.height, capture.width), np.uint8)
+    labels[capture.height // 2 :] = 16
+    labels[: capture.height // 4, : capture.width // 2] = 15
+    labels[: capture.height // 4, capture.width // 2 :] = 17
+    name = capture.frames[3].split("/")[-1].split(".")[0]
+    cv2.imwrite(str(tmp_path / FOLDER / f"{name}.png"), labels)
+    assert knows_cloth(capture)
+    mask = cloth_mask(capture, 3, 16)
+    assert mask[8:].all() and mask[:4, :8].all()
+    assert not mask[:4, 8:].any() and not mask[4:8].any()
+    with pytest.raises(LikenessError, match=FOLDER):
+        cloth_mask(capture, 4, 16)
