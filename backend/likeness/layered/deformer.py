@@ -17,6 +17,7 @@ from scipy.spatial import KDTree
 
 from ..rig import AVATAR_JOINTS, CORRECTIVE_COUNT
 from .canonical import Attributes, CanonicalHead, bare_vertices
+from .carried_motion import CarriedMotion
 from .grid import Grid
 from .torso import TorsoShare
 
@@ -94,6 +95,10 @@ class Deformer:
         )
         return attributes, blend @ self._bare
 
+    def bareness(self, points: Array) -> Array:
+        """How much (N,), 0..1, canonical points (N, 3) lie before the bare face."""
+        return self._blend(points)[0] @ self._bare
+
     def soft_weights(self, points: Array) -> Array:
         """Skin weights (N, 6) alone, blurred everywhere as they are a centimetre and a half away from the head."""
         return self._grid.sample(self._blurred[0], points)
@@ -118,6 +123,28 @@ class Deformer:
         corrected = copy(self)
         corrected._torso = torso
         return corrected
+
+    def motion(self, torso: TorsoShare | None = None) -> CarriedMotion:
+        """The same in torch, frame by frame and differentiable; with a torso's share that is still being learnt."""
+        count, split = len(self._skin), 3 * self._expression_count
+        moves = np.zeros((count, 3 * (self._expression_count + CORRECTIVE_COUNT)), np.float32)
+        moves[:, self._used] = self._moves
+        parts = [part.reshape(count, 3, -1) for part in (moves[:, :split], moves[:, split:])]
+        basis = np.concatenate(parts, 2)
+        entries = np.flatnonzero(np.abs(basis).max((0, 1)) > 0)
+        return CarriedMotion(
+            tree=self._tree,
+            vertices=torch.as_tensor(np.asarray(self._tree.data, np.float32)),
+            basis=torch.as_tensor(basis[:, :, entries]),
+            entries=torch.as_tensor(entries),
+            skin_weights=torch.as_tensor(self._weights),
+            grid=self._grid,
+            blurred=torch.as_tensor(np.concatenate(self._blurred, -1).reshape(-1, 2 * len(AVATAR_JOINTS))),
+            neighbours=NEIGHBOURS,
+            fade=(FADE_START, FADE_LENGTH),
+            softening=(NARROW_START, WIDE_START),
+            torso=self._torso if torso is None else torso,
+        )
 
     @torch.no_grad()
     def _shifted(self, points: Array, weights: Array) -> Array:

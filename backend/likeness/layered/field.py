@@ -156,6 +156,12 @@ def interpolated(table: torch.Tensor, grid: Grid, points: torch.Tensor) -> tuple
     return values, gradients
 
 
+def grid_taps(points: torch.Tensor, grid: Grid) -> tuple[torch.Tensor, torch.Tensor]:
+    """The eight nodes (N, 8) around points (N, 3), and their trilinear weights (N, 8), differentiable by the points."""
+    nodes, weights, _ = _taps(points, grid)
+    return nodes, weights
+
+
 def _taps(points: torch.Tensor, grid: Grid) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The eight nodes (N, 8) around points, their trilinear weights (N, 8), and those weights' slopes (N, 8, 3)."""
     limit = torch.tensor(grid.shape, device=points.device) - 1

@@ -1,0 +1,95 @@
+"""The motion of the head's skin carried outwards, in torch and differentiable: what :class:`Deformer` says, per frame.
+
+A frame needs one displacement of each skin vertex instead of a whole basis of them, so this is much quicker than
+asking the deformer for attributes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+from torch.nn.functional import embedding_bag
+
+from .field import grid_taps
+from .grid import Grid
+from .torso import TorsoShare
+
+
+@dataclass(frozen=True)
+class CarriedMotion:
+    """A :class:`likeness.layered.point_deformation.PointMotion` that follows the nearest skin.
+
+    Attributes
+    ----------
+    tree : KDTree
+        Of the V skin vertices in canonical space.
+    vertices : (V, 3) float32
+        The same vertices.
+    basis : (V, 3, C) float32
+        Displacements per unit of each of the entries that move anything.
+    entries : (C,) int64
+        Which of the E + 36 expressions and corrective features those are.
+    skin_weights : (V, 6) float32
+    grid : Grid
+    blurred : (X * Y * Z, 12) float32
+        Skin weights blurred a little, then blurred more, at the grid's nodes.
+    neighbours : int
+    fade : (2,) float
+        Distance from which on displacements fade, and over what length.
+    softening : (2,) float
+        Distances at which skin weights begin to blur, and to blur more.
+    torso : TorsoShare, optional
+        A learned correction of the torso's share.
+    """
+
+    tree: KDTree
+    vertices: torch.Tensor
+    basis: torch.Tensor
+    entries: torch.Tensor
+    skin_weights: torch.Tensor
+    grid: Grid
+    blurred: torch.Tensor
+    neighbours: int
+    fade: tuple[float, float]
+    softening: tuple[float, float]
+    torso: TorsoShare | None = None
+
+    def __call__(self, points: torch.Tensor, change: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Displacements (N, 3) and skin weights (N, 6) at canonical points (N, 3); see ``PointMotion``."""
+        _, found = self.tree.query(points.detach().numpy(), self.neighbours + 1)
+        indices = torch.as_tensor(np.asarray(found))
+        distances = torch.linalg.vector_norm(points[:, None] - self.vertices[indices], dim=2)
+        nearest, reach = distances[:, :1], distances[:, -1:]
+        influence = ((reach - distances[:, :-1]).clamp(min=0) / (distances[:, :-1] + 0.15 * nearest + 1e-7)) ** 2
+        influence = influence / influence.sum(1, keepdim=True)
+        table = torch.cat([self.basis @ change[self.entries], self.skin_weights], 1)
+        carried = embedding_bag(indices[:, :-1], table, mode="sum", per_sample_weights=influence)
+        start, length = self.fade
+        faded = torch.exp(-(nearest - start).clamp(min=0) / length)
+        weights = self._softened(points, carried[:, 3:], nearest[:, 0])
+        if self.torso is not None:
+            weights = self.torso(points, weights)
+        return carried[:, :3] * faded, strongest_influences(weights)
+
+    def _softened(self, points: torch.Tensor, weights: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+        narrow_start, wide_start = self.softening
+        away = (distance > narrow_start).nonzero()[:, 0]
+        nodes, shares = grid_taps(points[away], self.grid)
+        blurred = embedding_bag(nodes, self.blurred, mode="sum", per_sample_weights=shares)
+        narrow, wide = blurred.split(weights.shape[1], 1)
+        length = wide_start - narrow_start
+        first = ((distance[away] - narrow_start) / length).clamp(0, 1)[:, None]
+        second = ((distance[away] - wide_start) / length).clamp(0, 1)[:, None]
+        soft = weights[away] * (1 - first) + first * (narrow * (1 - second) + wide * second)
+        return weights.index_copy(0, away, soft)
+
+
+def strongest_influences(weights: torch.Tensor) -> torch.Tensor:
+    """Skin weights (N, 6) as files hold them: four influences, no traces, rows summing to one."""
+    smallest = weights.detach().topk(weights.shape[1] - 4, dim=1, largest=False).indices
+    kept = weights.scatter(1, smallest, 0.0)
+    kept = torch.where(kept < 1e-4, 0.0, kept)
+    return kept / kept.sum(1, keepdim=True)
