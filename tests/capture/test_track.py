@@ -41,6 +41,7 @@ def tracked(short_film, ict_head, tmp_path_factory) -> Capture:
     assert [stage for stage, done, total in told if done == total] == [
         "face",
         "landmarks",
+        "mattes",
         "points",
         "identity",
         "frames",
@@ -114,7 +115,7 @@ def test_native_libraries_stay_silent(short_film, tmp_path, capfd):
     assert load_capture(tmp_path / "capture").head.name == "standin"
 
 
-@pytest.mark.parametrize("stage", ["face", "landmarks", "points", "identity", "frames", "overlay"])
+@pytest.mark.parametrize("stage", ["face", "landmarks", "mattes", "points", "identity", "frames", "overlay"])
 def test_an_interrupt_leaves_nothing(short_film, tmp_path, stage):
     def interrupt(name: str, done: int, total: int) -> None:
         if name == stage:

@@ -1,4 +1,4 @@
-"""The second look through a film: the square around the head, its matte and its landmarks, frame by frame onto disk."""
+"""The second look through a film: the square around the head, a first matte, landmarks; frame by frame onto disk."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class Clip:
     Attributes
     ----------
     frames, mattes : list of Path
+        Mattes are the network's own until :func:`likeness.capture.clip_mattes.refine_mattes` has seen to them.
     landmarks : (F, 478, 2)
         Pixels of the pictures.
     numbers : (F,) int
@@ -67,7 +68,7 @@ class Clip:
 
 
 def cut_out(source: Video, plan: Plan, work: WorkFolder, watch: Stopwatch, report: Report) -> Clip:
-    """Write the square of every frame that shows the face, and its matte; find the landmarks there.
+    """Write the square of every frame that shows the face, and its coarse matte; find the landmarks there.
 
     Pictures go to the work folder; every ``PIECE`` frames the landmarks do too, and a later run goes on from there.
 
@@ -98,10 +99,10 @@ def cut_out(source: Video, plan: Plan, work: WorkFolder, watch: Stopwatch, repor
                 continue
             if points is not None:
                 with watch.measuring("matte"):
-                    matte = matting.matte(square)
+                    person = matting.person(square)
                 with watch.measuring("pictures"):
                     write_picture(square, work.path / f"{number:06d}.jpg")
-                    write_picture(matte, work.path / f"{number:06d}.png")
+                    write_picture(person, work.path / f"{number:06d}.png")
                 numbers.append(number)
                 landmarks.append(points)
             report("landmarks", number + 1, max(total, number + 1))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import LikenessError
 from ..head.model import HeadModel
+from .clip_mattes import refine_mattes
 from .coverage import coverage
 from .cutting_out import Clip, cut_out
 from .fitting.correspondence import personal_head
@@ -109,7 +110,7 @@ def track_video(
         settings = {"video": file_fingerprint(video), "size": size}
         with WorkFolder(out.parent / f".{out.name}.tracking", settings) as work:
             plan = plan_tracking(_surveyed(source, work, watch, report), source, size)
-            clip = cut_out(source, plan, work, watch, report)
+            clip = refine_mattes(cut_out(source, plan, work, watch, report), work, watch, report)
             pixels = focal * plan.crop.size / plan.crop.side if focal else FOCAL_OVER_SIDE * plan.crop.size
             capture = _fitted(clip, plan, head, pixels, held_out_fraction, work, watch, report)
             told = {

@@ -18,7 +18,7 @@ from ..files import write_atomically
 
 Arrays = dict[str, np.ndarray]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever tracking changes in a way that makes older stages useless."""
 
 _SETTINGS = "likeness-tracking.json"

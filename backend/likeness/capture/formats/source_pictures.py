@@ -9,8 +9,10 @@ import numpy as np
 from PIL import Image
 
 from ...errors import LikenessError
+from ..background import unseen_background
 from ..matting import Matting
 from ..pictures import MAXIMUM_SIDE, Picture
+from ..refining import refine_matte
 from .flame_frames import SourcePicture
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -71,7 +73,11 @@ def matte_pictures(sources: tuple[SourcePicture, ...], size: tuple[int, int]) ->
                 yield np.where(labels(source.labels) > 0, np.uint8(255), np.uint8(0))
             else:
                 matting = matting or Matting().__enter__()
-                yield matting.matte(pixels(source.picture))
+                picture = pixels(source.picture)
+                person = matting.person(picture).astype(np.float32) / np.float32(255)
+                # Pictures of a data set may come from anywhere: each stands for itself.
+                share = refine_matte(picture, person, unseen_background(*person.shape)).share
+                yield np.rint(255 * share).astype(np.uint8)
     finally:
         if matting is not None:
             matting.__exit__(None, None, None)

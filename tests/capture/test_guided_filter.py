@@ -1,10 +1,10 @@
-"""Mattes get their edges from the picture."""
+"""Smoothing that keeps the edges of another picture."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from likeness.capture.matting import guided_filter
+from likeness.capture.guided_filter import guided_filter
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def colours() -> np.ndarray:
 
 @pytest.mark.parametrize("coarser", [1, 2])
 def test_what_is_constant_stays_so(colours, coarser):
-    result = guided_filter(colours, np.full((64, 96), 0.37, np.float32), 4, coarser=coarser)
+    result = guided_filter(colours, np.full((64, 96), 0.37, np.float32), 4, 1e-4, coarser=coarser)
     assert np.abs(result - 0.37).max() < 1e-5
 
 
@@ -33,11 +33,11 @@ def test_a_linear_function_of_the_colours_is_kept():
 def test_a_blurred_edge_moves_onto_that_of_the_picture(colours):
     columns = np.arange(96)
     blurred = np.tile(np.clip((columns - 52) / 12, 0, 1), (64, 1)).astype(np.float32)  # middle at 58, 12 wide
-    result = guided_filter(colours, blurred, 8)
+    result = guided_filter(colours, blurred, 8, 1e-4)
     rise = np.diff(result.mean(0))
     # A twelfth a column before; now most of it happens in one, and in the right one.
     assert rise.argmax() + 1 == 60 and rise.max() > 0.5
 
 
 def test_odd_sizes_are_possible(colours):
-    assert guided_filter(colours[:63, :95], np.zeros((63, 95), np.float32)).shape == (63, 95)
+    assert guided_filter(colours[:63, :95], np.zeros((63, 95), np.float32), 2, 1e-4).shape == (63, 95)
