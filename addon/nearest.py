@@ -13,13 +13,18 @@ import bpy
 import numpy as np
 from rna_prop_ui import rna_idprop_ui_create
 
-from .graph import Graph
+from .graph import Graph, Value
 
 NEAREST_ONLY = "nearest_surface_only"
 """Custom property of the mesh object that turns this on."""
 
 COVERED = "covered_by_own_layer"
 """Attribute of vertices: 1 where their own layer lies between them and the camera."""
+
+SUBDIVISIONS = 2
+"""How often triangles are halved that are covered in part: their outline must not lie a whole triangle off."""
+
+_NORMAL = "normal_of_whole"
 
 CLEARANCE = 5e-4
 """A ray ends so far before the vertex that it is sent to, so as not to meet the vertex's own triangles, metres."""
@@ -75,12 +80,32 @@ def _covered_group(name: str, slots: Iterable[int]) -> bpy.types.NodeTree:
         tree.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
     graph = Graph(tree)
     geometry = graph.inputs()["Geometry"]
+    covered = _covered(graph, geometry, slots)
+    noted = _stored(graph, geometry, COVERED, "FLOAT", covered)
+    noted = _stored(graph, noted, _NORMAL, "FLOAT_VECTOR", graph.node("GeometryNodeInputNormal", {}).outputs[0])
+    share = _stored_value(graph, COVERED, "FLOAT")
+    mixed = graph.math("GREATER_THAN", graph.math("MULTIPLY", share, graph.math("SUBTRACT", 1.0, share)), 1e-4)
+    parts = graph.node("GeometryNodeSeparateGeometry", {"Geometry": noted, "Selection": mixed}, domain="FACE")
+    fine = graph.node("GeometryNodeSubdivideMesh", {"Mesh": parts.outputs["Selection"], "Level": SUBDIVISIONS})
+    fine = _stored(graph, fine.outputs[0], COVERED, "FLOAT", covered)
+    joined = graph.node("GeometryNodeJoinGeometry", {"Geometry": parts.outputs["Inverted"]})
+    graph.tree.links.new(fine, joined.inputs["Geometry"])
+    # What was cut apart keeps the normals of the whole.
+    normal = _stored_value(graph, _NORMAL, "FLOAT_VECTOR")
+    whole = graph.node("GeometryNodeSetMeshNormal", {"Mesh": joined.outputs[0]}, mode="FREE", domain="POINT")
+    graph.tree.links.new(normal, whole.inputs["Custom Normal"])
+    graph.outputs(Geometry=whole.outputs[0])
+    return tree
+
+
+def _covered(graph: Graph, geometry: bpy.types.NodeSocket, slots: Iterable[int]) -> Value:
+    """For whichever point it is evaluated at: 1 where the point's own layer lies between it and the camera."""
     camera = graph.node("GeometryNodeInputActiveCamera", {}).outputs[0]
     eye = graph.node("GeometryNodeObjectInfo", {"Object": camera}, transform_space="RELATIVE").outputs["Location"]
     towards = graph.vector("SUBTRACT", graph.node("GeometryNodeInputPosition", {}).outputs[0], eye)
     length = graph.math("SUBTRACT", graph.vector("LENGTH", towards), CLEARANCE)
     slot = graph.node("GeometryNodeInputMaterialIndex", {}).outputs[0]
-    covered = 0.0
+    covered: Value = 0.0
     for layer in slots:
         own = graph.math("COMPARE", slot, float(layer), 0.5)
         part = graph.node("GeometryNodeSeparateGeometry", {"Geometry": geometry, "Selection": own}, domain="FACE")
@@ -88,11 +113,13 @@ def _covered_group(name: str, slots: Iterable[int]) -> bpy.types.NodeTree:
         ray = {"Source Position": eye, "Ray Direction": towards, "Ray Length": length}
         met = graph.node("GeometryNodeRaycast", {**target, **ray}).outputs["Is Hit"]
         covered = graph.math("ADD", covered, graph.math("MULTIPLY", own, met))
-    noted = graph.node(
-        "GeometryNodeStoreNamedAttribute",
-        {"Geometry": geometry, "Name": COVERED, "Value": covered},
-        data_type="FLOAT",
-        domain="POINT",
-    )
-    graph.outputs(Geometry=noted.outputs[0])
-    return tree
+    return covered
+
+
+def _stored(graph: Graph, geometry: bpy.types.NodeSocket, name: str, kind: str, value: Value) -> bpy.types.NodeSocket:
+    inputs = {"Geometry": geometry, "Name": name, "Value": value}
+    return graph.node("GeometryNodeStoreNamedAttribute", inputs, data_type=kind, domain="POINT").outputs[0]
+
+
+def _stored_value(graph: Graph, name: str, kind: str) -> bpy.types.NodeSocket:
+    return graph.node("GeometryNodeInputNamedAttribute", {"Name": name}, data_type=kind).outputs["Attribute"]

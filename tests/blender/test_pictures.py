@@ -6,6 +6,8 @@ step on average; silhouettes may differ by a pixel where rays pass within a roun
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from bl_ext.dev.likeness.addon import importing
 from bl_ext.dev.likeness.addon.batch import render_job
 from bl_ext.dev.likeness.addon.cameras import set_camera
 from bl_ext.dev.likeness.addon.jobs import Job
+from bl_ext.dev.likeness.addon.nearest import NEAREST_ONLY
 from bl_ext.dev.likeness.addon.posing import key_pose
 from bl_ext.dev.likeness.addon.scene import ENGINES, sample_pixel_centres, set_up
 from bpy_extras.object_utils import world_to_camera_view
@@ -114,3 +117,44 @@ def test_camera_has_the_pictures_intrinsics(fx, fy):
         x, y, z = point.tolist()
         share = world_to_camera_view(scene, viewer, Vector((x, -z, y)))
         np.testing.assert_allclose((share.x * 160, (1 - share.y) * 90), expected, atol=0.01)
+
+
+def test_cycles_can_draw_only_the_nearest_surface_of_a_layer(tmp_path):
+    """A translucent ball of the outer layer before the head: Eevee shows one surface, and so must Cycles if told to."""
+    avatar = _with_ball(tiny_avatar(layer_count=2))
+    made = importing.create_avatar(bpy.context, avatar, "Ball")
+    set_up(bpy.context.scene, 2)
+    pose, camera = tiny_poses()["rest"], tiny_camera(SIZE)
+    expected = render(avatar, pose, camera)
+    render_job(bpy.context, made, Job(pose, camera, "cycles", tmp_path / "nearest.png"))
+    made.mesh[NEAREST_ONLY] = False
+    made.mesh.update_tag()
+    bpy.context.scene.render.filepath = str(tmp_path / "all.png")
+    bpy.ops.render.render(write_still=True)
+    nearest, everything = (errors(load(tmp_path / f"{name}.png"), expected) for name in ("nearest", "all"))
+    assert np.percentile(nearest, 98) < 1.5
+    # The ball covers a twentieth of the head or more; without the switch all of it is wrong.
+    assert np.percentile(everything, 95) > 6
+
+
+def _with_ball(avatar):
+    """The avatar with a small copy of its outermost layer, as a part of that layer, floating before the face."""
+    layer = avatar.layers[-1]
+    ball = layer.positions * 0.35 + np.array([0.01, 0.02, 0.14], np.float32)
+
+    def twice(values, axis=0):
+        return np.concatenate([values, values], axis)
+
+    # Level zero would be the head mesh, which is exempt.
+    doubled = replace(
+        layer,
+        level=layer.level + 0.006,
+        positions=np.concatenate([layer.positions, ball]),
+        faces=np.concatenate([layer.faces, layer.faces + len(layer.positions)]),
+        uv=twice(layer.uv),
+        weld=np.concatenate([layer.weld, layer.weld + layer.weld.max() + 1]).astype(layer.weld.dtype),
+        expression_targets=twice(layer.expression_targets, 1),
+        corrective_targets=twice(layer.corrective_targets, 1),
+        skin_weights=twice(layer.skin_weights),
+    )
+    return replace(avatar, layers=(*avatar.layers[:-1], doubled))
