@@ -23,10 +23,11 @@ from scipy.spatial.transform import Rotation
 
 from ..capture.model import Capture
 from ..capture.sample import sample_capture
-from ..capture.storage import load_frame
+from ..capture.storage import load_frame, load_matte
 from ..capture.track import fit_landmarks, track_video
 from ..head.model import HeadModel
 from ..rig import JOINTS, POSED_JOINTS, skinning_transforms
+from .mattes import before_wall, busy_wall, matte_error
 
 Floats = npt.NDArray[np.float64]
 Marks = dict[str, dict[str, Any]]
@@ -118,12 +119,14 @@ def bench_track(video: Path, head: HeadModel) -> dict[str, Marks]:
 
 
 def bench_sample() -> dict[str, Any]:
-    """Track the sample capture in seven ways and compare with its parameters.
+    """Track the sample capture in eight ways and compare with its parameters and mattes.
 
     Returns
     -------
     dict
-        ``marks``, the most telling errors; and ``table``, a row for each way: its name, and :class:`Errors`.
+        ``marks``, the most telling errors; and ``table``, a row for each way: its name, and :class:`Errors`. The marks
+        ``matte_255`` and ``matte_busy_255`` are errors of mattes near the outline, in steps of 1/255, of the film and
+        of the film before a wall full of edges.
     """
     truth = sample_capture()
     every = np.arange(len(truth))
@@ -138,14 +141,18 @@ def bench_sample() -> dict[str, Any]:
     second = every[::2]
     halved = _from_landmarks(truth, truth.landmarks[second])
     rows.append({"way": "true landmarks, every 2nd frame", **vars(compare(truth, second, halved))})
-    for name, side, frames in (
-        ("film", truth.width, every),
-        ("film at 0.5x", truth.width // 2, every),
-        ("film at 2x", truth.width * 2, every),
-        ("film, every 2nd frame", truth.width, second),
+    marks: Marks = {}
+    for name, side, frames, busy in (
+        ("film", truth.width, every, False),
+        ("film at 0.5x", truth.width // 2, every, False),
+        ("film at 2x", truth.width * 2, every, False),
+        ("film, every 2nd frame", truth.width, second, False),
+        ("film before a busy wall", truth.width, every, True),
     ):
-        rows.append({"way": name, **vars(compare(truth, *_from_film(truth, side, frames)))})
-    marks = {}
+        errors, matte = _film_errors(truth, side, frames, busy)
+        rows.append({"way": name, **vars(errors)})
+        if side == truth.width and frames is every:
+            marks["matte_busy_255" if busy else "matte_255"] = {"value": matte, "unit": "1/255"}
     for row, prefix in ((rows[0], "true"), (rows[1], "noisy"), (rows[3], "film")):
         for what in ("shown", "face_mm", "turn_deg", "gaze_deg"):
             unit = {"shown": "", "face_mm": "mm"}.get(what, "deg")
@@ -222,28 +229,30 @@ def _from_landmarks(truth: Capture, landmarks: npt.NDArray[np.float32]) -> Captu
     return fit_landmarks(landmarks, truth.head, truth.width, middle, float(truth.intrinsics[0]))
 
 
-def _from_film(truth: Capture, side: int, frames: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], Capture]:
-    """The sample's pictures, resized, written as a film and tracked; with the frames in which a face was found."""
+def _film_errors(truth: Capture, side: int, frames: npt.NDArray[np.intp], busy: bool) -> tuple[Errors, float]:
+    """Errors of parameters and of mattes where the sample's pictures, resized, are written as a film and tracked."""
     with tempfile.TemporaryDirectory() as scratch:
         film = Path(scratch) / "film.mp4"
         writer: Any = imageio_ffmpeg.write_frames(
             str(film), (side, side), codec="libx264", macro_block_size=2, output_params=["-crf", "8"]
         )
         writer.send(None)
-        for picture in _resized(truth, side, frames):
+        for picture in _resized(truth, side, frames, busy):
             writer.send(picture)
         writer.close()
         focal = float(truth.intrinsics[0]) * side / truth.width
         found = track_video(film, truth.head, Path(scratch) / "capture", size=max(side, 128), focal=focal)
         report = json.loads((found.folder / "tracking" / "report.json").read_text())
-    missing = [np.arange(first, last + 1) for first, last in report["remarks"]["left out"]]
-    kept = np.delete(frames, np.concatenate(missing)) if missing else frames
-    return kept, found
+        missing = [np.arange(first, last + 1) for first, last in report["remarks"]["left out"]]
+        kept = np.delete(frames, np.concatenate(missing)) if missing else frames
+        return compare(truth, kept, found), matte_error(truth, kept, found)
 
 
-def _resized(truth: Capture, side: int, frames: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.uint8]]:
+def _resized(truth: Capture, side: int, frames: npt.NDArray[np.intp], busy: bool) -> Iterator[npt.NDArray[np.uint8]]:
+    wall = busy_wall(truth.width)
     for frame in frames:
-        picture = Image.fromarray(load_frame(truth, int(frame)))
+        seen = load_frame(truth, int(frame))
+        picture = Image.fromarray(before_wall(seen, load_matte(truth, int(frame)), wall) if busy else seen)
         yield np.ascontiguousarray(picture.resize((side, side), Image.Resampling.LANCZOS))
 
 

@@ -1,0 +1,36 @@
+"""The error of mattes is what it is called, and walls are put behind the person only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from likeness.bench.mattes import before_wall, busy_wall, matte_error
+from likeness.capture.pictures import write_picture
+from likeness.capture.sample import sample_capture
+from likeness.capture.storage import load_frame, load_matte
+
+
+def test_true_mattes_have_no_error_and_wrong_ones_theirs(tmp_path: Path):
+    truth = sample_capture()
+    frames = np.array([0, 60])
+    found = replace(truth, folder=tmp_path, mattes=("first.png", "second.png"), frames=truth.frames[:2])
+    true = [load_matte(truth, int(frame)) for frame in frames]
+    for name, matte in zip(found.mattes, true, strict=True):
+        write_picture(matte, tmp_path / name)
+    assert matte_error(truth, frames, found) == 0
+    # One of two frames is off by ten steps everywhere, but for what is dark already.
+    write_picture(true[0].clip(10) - np.uint8(10), tmp_path / "first.png")
+    assert 0.5 * 10 * 0.3 < matte_error(truth, frames, found) < 0.5 * 10 * 0.7
+
+
+def test_a_wall_lies_behind_the_person():
+    truth = sample_capture()
+    picture, matte = load_frame(truth, 0), load_matte(truth, 0)
+    seen = before_wall(picture, matte, busy_wall(truth.width))
+    assert np.abs(seen[matte == 255].astype(int) - picture[matte == 255]).max() <= 1
+    assert seen[matte == 0].std(0).min() > 20
+    bare = before_wall(picture, matte, np.zeros((truth.height, truth.width, 3), np.float32))
+    # Nothing is left of the old wall but the JPEG's noise, which decoding stretches where it is dark.
+    assert bare[matte == 0].mean() < 10
