@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from .deformation import PoseCorrections
+from .learning_state import Arrays, array, tensor
 from .presets import FineTuningPreset
 
 _FIRST_DECAY, _SECOND_DECAY = 0.8, 0.99
@@ -34,6 +36,19 @@ class CorrectionOptimiser:
         self._first = [torch.zeros_like(parameter) for parameter, _ in self._rates]
         self._second = [torch.zeros_like(parameter) for parameter, _ in self._rates]
         self._visits = [0] * len(corrections.expression)
+
+    def arrays(self) -> Arrays:
+        """The state, from which :meth:`restore` goes on."""
+        moments = {f"first.{place}": array(value) for place, value in enumerate(self._first)}
+        moments |= {f"second.{place}": array(value) for place, value in enumerate(self._second)}
+        return {"visits": np.array(self._visits, np.int32), **moments}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Put back what :meth:`arrays` gave."""
+        self._visits = arrays["visits"].tolist()
+        for place in range(len(self._rates)):
+            self._first[place].copy_(tensor(arrays[f"first.{place}"]))
+            self._second[place].copy_(tensor(arrays[f"second.{place}"]))
 
     @torch.no_grad()
     def step(self, index: int, decay: float) -> None:

@@ -8,21 +8,26 @@ absorb what the tracker got wrong; held-out frames never take part.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
 
+from ..jobs.curve import described
+from ..jobs.pace import part_done
+from ..jobs.watch import Watch
 from ..raster.interface import Rasteriser
 from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
 from .corrections import CorrectionOptimiser
 from .decoder import AppearanceDecoder
-from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
+from .deformation import PoseCorrections, TorchPose
+from .finetune_state import Course, Scene, checkpoint_of, restore
 from .frames import TrainingFrames
 from .presets import FineTuningPreset, Preset
+from .preview import side_by_side
 from .proxies import Proxies
 from .rendering import Hits, find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from .texels import TexelTable
@@ -57,20 +62,6 @@ class FineTuned:
     seconds: float
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """What stays the same from step to step."""
-
-    proxies: Proxies
-    frames: TrainingFrames
-    rasteriser: Rasteriser
-    table: TexelTable
-    decoder: AppearanceDecoder
-    corrections: PoseCorrections
-    directions: torch.Tensor
-    normals: dict[int, torch.Tensor]
-
-
 def finetune(
     proxies: Proxies,
     frames: TrainingFrames,
@@ -82,7 +73,7 @@ def finetune(
     progress: Progress = lambda stage, done, message: None,
     decoder: AppearanceDecoder | None = None,
     corrections: PoseCorrections | None = None,
-    checkpoint: Callable[[FineTuned], None] | None = None,
+    watch: Watch | None = None,
 ) -> FineTuned:
     """Learn textures, decoder and corrections.
 
@@ -95,30 +86,29 @@ def finetune(
     preset : Preset
     rasteriser : Rasteriser
     seconds : float
-        Time budget; the cosine of the step sizes follows whichever of it and the preset's steps ends first.
+        Time budget; the cosine of the step sizes follows whichever of it and the preset's steps ends first. An infinite
+        one leaves it to the steps alone.
     seed : int
     progress : callable
     decoder, corrections : AppearanceDecoder and PoseCorrections, optional
         Stage 1's, to go on from; they are changed.
-    checkpoint : callable, optional
-        Given the state about once a minute.
+    watch : Watch, optional
+        Looks on between steps, and may hold a state to go on from.
     """
-    numbers = preset.fine_tuning
+    numbers, watch = preset.fine_tuning, watch or Watch()
     torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
     scene = _prepared(proxies, frames, preset, rasteriser, decoder, corrections)
     optimiser = torch.optim.Adam(scene.decoder.parameters(), lr=numbers.decoder_rate, betas=(0.9, 0.99), fused=True)
-    correcting = CorrectionOptimiser(scene.corrections, numbers)
-    losses: list[float] = []
-    start = saved = time.monotonic()
-    for step, index in enumerate(_drawn_frames(frames, numbers, random)):
-        elapsed = time.monotonic() - start
-        done = max(step / max(numbers.steps, 1), elapsed / seconds if seconds > 0 else 1.0)
-        if done >= 1:
-            break
+    course = Course(optimiser, CorrectionOptimiser(scene.corrections, numbers), np.random.default_rng(seed))
+    losses = course.losses
+    if watch.restored is not None:
+        restore(scene, course, watch.restored)
+        watch.went_on(watch.restored)
+    while (done := part_done(len(losses), numbers.steps, watch.clock.elapsed, seconds)) < 1:
+        step, index = len(losses), _drawn_frame(frames, numbers, course)
         decay = numbers.final_rate + (1 - numbers.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
         correct = done >= numbers.correction_start and step % numbers.correction_interval == 0
-        loss = _loss(scene, numbers, index, correct, random)
+        loss = _loss(scene, numbers, index, correct, course.random)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for group in optimiser.param_groups:
@@ -126,15 +116,26 @@ def finetune(
         optimiser.step()
         scene.table.step(numbers.texture_rate * decay, numbers.agreement_weight)
         if correct:
-            correcting.step(index, decay)
+            course.correcting.step(index, decay)
         losses.append(float(loss.detach()))
         if step % 20 == 0:
-            progress("Fine-tuning", done, f"step {step}, loss {np.mean(losses[-50:]):.4f}")
-        if checkpoint is not None and time.monotonic() - saved > 60:
-            saved = time.monotonic()
-            checkpoint(_result(scene, losses, saved - start))
-    progress("Fine-tuning", 1.0, f"{len(losses)} steps, loss {np.mean(losses[-50:] or [0.0]):.4f}")
-    return _result(scene, losses, time.monotonic() - start)
+            progress("Fine-tuning", done, described(losses))
+        watch.between(losses, numbers.steps, done, partial(checkpoint_of, scene, course), partial(_preview, scene))
+    progress("Fine-tuning", 1.0, described(losses))
+    return FineTuned(scene.table, scene.decoder, scene.corrections, losses, watch.clock.elapsed)
+
+
+@torch.no_grad()
+def _preview(scene: Scene) -> bytes:
+    """A training frame beside what its pose looks like now."""
+    frames, proxies = scene.frames, scene.proxies
+    index = frames.training[len(frames.training) // 2]
+    pose = TorchPose.of_frame(frames, index)
+    vertices = scene.vertices(scene.corrections, pose, index, frames.cameras[index])
+    triangles = visible_triangles(proxies, vertices, frames.cameras[index], scene.rasteriser)
+    hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), triangles, scene.directions)
+    layers = shade(hits, scene.table.sample, proxies.layout, scene.decoder(pose.conditions))
+    return side_by_side(filmed(frames, index), composite(*layers), frames.size)
 
 
 def _prepared(
@@ -144,7 +145,7 @@ def _prepared(
     rasteriser: Rasteriser,
     decoder: AppearanceDecoder | None,
     corrections: PoseCorrections | None,
-) -> _Scene:
+) -> Scene:
     device, expressions = proxies.positions.device, proxies.expression_basis.shape[2]
     if decoder is None:
         decoder = AppearanceDecoder(
@@ -152,20 +153,19 @@ def _prepared(
         )
     corrections = PoseCorrections(len(frames), expressions) if corrections is None else corrections
     table = TexelTable(proxies.textures, proxies.layout)
-    directions = ray_directions(frames.cameras[0], device)
-    return _Scene(proxies, frames, rasteriser, table, decoder.to(device), corrections.to(device), directions, {})
+    corrections, directions = corrections.to(device), ray_directions(frames.cameras[0], device)
+    return Scene(
+        proxies, frames, rasteriser, table, decoder.to(device), corrections, deepcopy(corrections), directions, {}
+    )
 
 
-def _result(scene: _Scene, losses: list[float], seconds: float) -> FineTuned:
-    return FineTuned(scene.table, scene.decoder, scene.corrections, losses, seconds)
-
-
-def _drawn_frames(frames: TrainingFrames, numbers: FineTuningPreset, random: np.random.Generator) -> Iterator[int]:
-    """Training frames in random order without end, rare turns of the head more often than common ones."""
-    indices = np.array(frames.training)
-    odds = rarity(frames) ** numbers.rarity_weight
-    while True:
-        yield from (int(index) for index in random.choice(indices, len(indices), p=odds / odds.sum()))
+def _drawn_frame(frames: TrainingFrames, numbers: FineTuningPreset, course: Course) -> int:
+    """The next training frame of a random order without end, rare turns of the head more often than common ones."""
+    if not course.order:
+        indices = np.array(frames.training)
+        odds = rarity(frames) ** numbers.rarity_weight
+        course.order.extend(course.random.choice(indices, len(indices), p=odds / odds.sum()).tolist())
+    return course.order.pop(0)
 
 
 def rarity(frames: TrainingFrames) -> np.ndarray:
@@ -181,22 +181,23 @@ def rarity(frames: TrainingFrames) -> np.ndarray:
 
 
 def _loss(
-    scene: _Scene, numbers: FineTuningPreset, index: int, correct: bool, random: np.random.Generator
+    scene: Scene, numbers: FineTuningPreset, index: int, correct: bool, random: np.random.Generator
 ) -> torch.Tensor:
     frames, proxies, device = scene.frames, scene.proxies, scene.directions.device
     pose = TorchPose.of_frame(frames, index)
     with torch.set_grad_enabled(correct):
-        posed = scene.corrections.corrected(pose, index)
-        shift = scene.corrections.camera_shift[index]
         # A filmed pixel is the mean of the light on it, so each step looks at another place inside the pixels.
         camera = frames.cameras[index]
         camera = replace(camera, cx=camera.cx + random.uniform(-0.5, 0.5), cy=camera.cy + random.uniform(-0.5, 0.5))
-        vertices = camera_vertices(posed_vertices(proxies, posed), camera, shift)
+        vertices = scene.vertices(scene.corrections, pose, index, camera)
     triangles = visible_triangles(proxies, vertices, camera, scene.rasteriser)
     pixels = _chosen_pixels(triangles, frames, index, numbers)
     if index not in scene.normals:
-        # Corrections turn normals by a fraction of a degree, so they are computed once per frame.
-        scene.normals[index] = smooth_normals(proxies, vertices.detach())
+        # Corrections turn normals by a fraction of a degree, so they are computed once per frame, from those that
+        # learning began with: whoever goes on from a checkpoint finds the same.
+        with torch.no_grad():
+            began = scene.vertices(scene.tracked, pose, index, camera)
+        scene.normals[index] = smooth_normals(proxies, began)
     hits = find_hits(proxies, vertices, scene.normals[index], triangles[:, pixels], scene.directions[pixels])
     conditions = pose.conditions + numbers.expression_noise * torch.randn_like(pose.conditions)
     sampler = partial(sample_squarely, scene.table, hits, numbers.grazing_cosine)
@@ -234,9 +235,16 @@ def target(
     frames: TrainingFrames, index: int, pixels: torch.Tensor, background: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What was filmed at some pixels (P,) of a frame, in linear light over a background (3,), and the matte (P,)."""
-    filmed = srgb_to_linear(frames.pictures[index].view(-1, 3)[pixels].float() / 255)
+    colours = srgb_to_linear(frames.pictures[index].view(-1, 3)[pixels].float() / 255)
     matte = frames.mattes[index].view(-1)[pixels].float() / 255
-    return filmed * matte[:, None] + (1 - matte[:, None]) * background, matte
+    return colours * matte[:, None] + (1 - matte[:, None]) * background, matte
+
+
+def filmed(frames: TrainingFrames, index: int) -> torch.Tensor:
+    """A frame's picture (H*W, 4) in linear light, premultiplied by its matte in the last channel."""
+    everywhere = torch.arange(frames.mattes[index].numel(), device=frames.mattes.device)
+    colour, matte = target(frames, index, everywhere, torch.zeros(3, device=frames.mattes.device))
+    return torch.cat([colour, matte[:, None]], 1)
 
 
 def _background(random: np.random.Generator) -> torch.Tensor:

@@ -8,9 +8,9 @@ field there. The step carries the gradient of the picture into the manifold.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,52 +20,29 @@ from torch.nn.functional import normalize
 
 from ..capture.model import Capture
 from ..files import write_atomically
+from ..jobs.checkpoint import Checkpoint
+from ..jobs.curve import described
+from ..jobs.pace import part_done
+from ..jobs.watch import Watch
 from ..raster.interface import Rasteriser, barycentrics
 from ..raster.warp_rasteriser import WarpRasteriser
 from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
-from .corrections import CorrectionOptimiser
-from .decoder import AppearanceDecoder
-from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
-from .field import Manifold, RadianceField, project_to_level
-from .finetune import target
+from .deformation import TorchPose, camera_vertices, posed_vertices
+from .field import project_to_level
+from .finetune import filmed, target
 from .frames import TrainingFrames
-from .hull_field import HullField, carved_field, in_main_memory
+from .hull_field import carved_field, in_main_memory
 from .hulls import hull_field
-from .layer_extraction import TrainingLayers, training_layers
+from .layer_extraction import TrainingLayers
+from .learning_state import array, module_arrays, restore_modules, tensor
 from .outline import outline_loss, skin_loss
 from .presets import Preset
+from .preview import side_by_side
 from .proxies import TextureLayout
 from .rendering import Hits, ray_directions, shade, smooth_normals, visible_triangles
-from .torso import TorsoShare
+from .stage_one_state import Course, StageOne, begun, checkpoint_of, extracted, initial, layout_of, residuals
 
 Progress = Callable[[str, float, str], None]
-
-
-@dataclass(frozen=True)
-class StageOne:
-    """What stage 1 learns.
-
-    Attributes
-    ----------
-    field : HullField
-        What it started from: head, deformer, grid, distance field.
-    manifold : Manifold
-    radiance : RadianceField
-    decoder : AppearanceDecoder
-    corrections : PoseCorrections
-    torso : TorsoShare
-        What follows the torso.
-    losses : list of float
-        Loss of every step.
-    """
-
-    field: HullField
-    manifold: Manifold
-    radiance: RadianceField
-    decoder: AppearanceDecoder
-    corrections: PoseCorrections
-    torso: TorsoShare
-    losses: list[float]
 
 
 def train_stage_one(
@@ -77,6 +54,7 @@ def train_stage_one(
     seed: int = 0,
     progress: Progress = lambda stage, done, message: None,
     rasteriser: Rasteriser | None = None,
+    watch: Watch | None = None,
 ) -> StageOne:
     """Learn a captured person's surface.
 
@@ -87,68 +65,59 @@ def train_stage_one(
     capture : Capture
     preset : Preset
     seconds : float
-        Time budget, the preparation of fields included; the preset's steps may end it sooner.
+        Time budget, the preparation of fields included; the preset's steps may end it sooner. An infinite one leaves it
+        to the steps alone.
     seed : int
     progress : callable
         Told the stage, the part of it that is done and a line about it.
     rasteriser : Rasteriser, optional
         Warp's by default.
+    watch : Watch, optional
+        Looks on between steps, and may hold a state to go on from.
     """
-    start = time.monotonic()
-    frames = in_main_memory(frames)
+    watch, frames = watch or Watch(), in_main_memory(frames)
     torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
     progress("Shaping", 0.0, "distance field and matte hull")
-    state = _initial(hull_field(frames, capture, preset), frames, preset)
-    return _trained(state, frames, preset, rasteriser or WarpRasteriser(), (start, seconds), random, progress)
-
-
-def _initial(field: HullField, frames: TrainingFrames, preset: Preset) -> StageOne:
-    expressions = field.head.model.expression_count
-    layout = _layout(preset)
-    return StageOne(
-        field,
-        Manifold(field.values, field.grid),
-        RadianceField(field.grid, layout),
-        AppearanceDecoder(9 + expressions, preset.feature_size, preset.basis_count, hidden_size=preset.hidden_size),
-        PoseCorrections(len(frames), expressions),
-        TorsoShare(field.grid, field.head.still_torso),
-        [],
+    # A checkpoint's manifold holds the whole field, outline fit included.
+    field = (
+        hull_field(frames, capture, preset)
+        if watch.restored is None
+        else carved_field(frames, capture, preset.geometry)
     )
+    state = initial(field, frames, preset)
+    course = begun(state, preset, np.random.default_rng(seed), watch.restored)
+    if watch.restored is not None:
+        watch.went_on(watch.restored)
+    _train(state, course, frames, preset, rasteriser or WarpRasteriser(), seconds, watch, progress)
+    return state
 
 
-def _trained(
+def _train(
     state: StageOne,
+    course: Course,
     frames: TrainingFrames,
     preset: Preset,
     rasteriser: Rasteriser,
-    clock: tuple[float, float],
-    random: np.random.Generator,
+    seconds: float,
+    watch: Watch,
     progress: Progress,
-) -> StageOne:
-    numbers, (start, seconds) = preset.geometry.stage_one, clock
-    groups = [
-        {"params": state.radiance.encoding.parameters(), "lr": numbers.table_rate},
-        {"params": state.radiance.network.parameters(), "lr": numbers.network_rate},
-        {"params": state.decoder.parameters(), "lr": numbers.decoder_rate},
-        {"params": state.torso.parameters(), "lr": numbers.torso_rate},
-        {"params": state.manifold.residuals.parameters(), "lr": numbers.residual_rate},
-    ]
-    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12)
-    rates = [group["lr"] for group in groups]
-    correcting = CorrectionOptimiser(state.corrections, preset.fine_tuning)
-    layers = training_layers(state.field, state.manifold, preset)
-    pending = list(numbers.extraction_steps)
-    step, order = 0, []
-    while (done := max((time.monotonic() - start) / seconds, step / numbers.steps)) < 1:
-        if pending and done >= pending[0]:
-            pending.pop(0)
-            layers = training_layers(state.field, state.manifold, preset, layers)
-        if not order:
-            order = list(random.permutation(frames.training))
-        index = int(order.pop())
-        correct = done >= preset.fine_tuning.correction_start and step % preset.fine_tuning.correction_interval == 0
-        loss = stage_one_loss(state, layers, frames, index, preset, rasteriser, correct=correct, random=random)
+) -> None:
+    """Take all steps that are left."""
+    numbers, tuning, optimiser = preset.geometry.stage_one, preset.fine_tuning, course.optimiser
+    rates = [group["lr"] for group in optimiser.param_groups]
+    while (done := part_done(len(state.losses), numbers.steps, watch.clock.elapsed, seconds)) < 1:
+        step = len(state.losses)
+        if course.pending and done >= course.pending[0]:
+            course.pending.pop(0)
+            course.layers = extracted(state, preset, course.layers)
+            course.extracted = residuals(state)
+        if not course.order:
+            course.order = course.random.permutation(frames.training).tolist()
+        index = course.order.pop()
+        correct = done >= tuning.correction_start and step % tuning.correction_interval == 0
+        loss = stage_one_loss(
+            state, course.layers, frames, index, preset, rasteriser, correct=correct, random=course.random
+        )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         decay = 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done))
@@ -157,13 +126,39 @@ def _trained(
             group["lr"] = rate * decay * (moving if group is optimiser.param_groups[-1] else 1.0)
         optimiser.step()
         if correct:
-            correcting.step(index, decay)
+            course.correcting.step(index, decay)
         state.losses.append(float(loss.detach()))
         if step % 20 == 0:
-            progress("Surface", done, f"step {step}, loss {np.mean(state.losses[-50:]):.4f}")
-        step += 1
-    progress("Surface", 1.0, f"{step} steps, loss {np.mean(state.losses[-50:] or [0.0]):.4f}")
-    return state
+            progress("Surface", done, described(state.losses))
+        preview = partial(_preview, state, course, frames, preset, rasteriser)
+        watch.between(state.losses, numbers.steps, done, partial(checkpoint_of, state, course), preview)
+    progress("Surface", 1.0, described(state.losses))
+
+
+@torch.no_grad()
+def _preview(state: StageOne, course: Course, frames: TrainingFrames, preset: Preset, rasteriser: Rasteriser) -> bytes:
+    """A training frame beside what its pose looks like now."""
+    layers, index = course.layers, frames.training[len(frames.training) // 2]
+    camera, pose = frames.cameras[index], TorchPose.of_frame(frames, index)
+    weights = state.torso(layers.canonical, layers.proxies.skin_weights)
+    posed = posed_vertices(replace(layers.proxies, skin_weights=weights), state.corrections.corrected(pose, index))
+    vertices = camera_vertices(posed, camera, state.corrections.camera_shift[index])
+    triangles = visible_triangles(layers.proxies, vertices, camera, rasteriser)
+    surface = _surface_hits(state, layers, vertices, triangles, ray_directions(camera))
+    shaded = _shaded(state, surface, layout_of(preset), pose.conditions)
+    return side_by_side(filmed(frames, index), composite(*shaded), frames.size)
+
+
+def _shaded(
+    state: StageOne, surface: _Surface, layout: TextureLayout, conditions: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Colours and opacities of each layer along each ray, see :func:`.rendering.shade`."""
+    return shade(
+        surface.hits,
+        lambda points, _: _linear(state.radiance(points, surface.opacity), layout),
+        layout,
+        state.decoder(conditions),
+    )
 
 
 def stage_one_loss(
@@ -192,14 +187,8 @@ def stage_one_loss(
     pixels = shown[torch.randint(len(shown), (numbers.pixels,))]
     triangles, directions = triangles[:, pixels], ray_directions(camera)[pixels]
     surface = _surface_hits(state, layers, vertices, triangles, directions)
-    layout = _layout(preset)
     conditions = pose.conditions + tuning.expression_noise * torch.randn_like(pose.conditions)
-    colours, alphas = shade(
-        surface.hits,
-        lambda points, _: _linear(state.radiance(points, surface.opacity), layout),
-        layout,
-        state.decoder(conditions),
-    )
+    colours, alphas = _shaded(state, surface, layout_of(preset), conditions)
     kind = int(random.integers(4))
     background = torch.full((3,), float(kind)) if kind < 2 else torch.as_tensor(random.random(3, np.float32))
     picture = composite(colours, alphas)
@@ -289,31 +278,18 @@ def _linear(values: torch.Tensor, layout: TextureLayout) -> torch.Tensor:
     return torch.cat([colour, values[:, layout.colour.stop :]], 1)
 
 
-def _layout(preset: Preset) -> TextureLayout:
-    # One opacity for all bases: if it could depend on the view, it would explain outlines in geometry's place.
-    return TextureLayout(preset.basis_count, 1, preset.feature_size)
-
-
 def save_stage_one(learned: StageOne, folder: Path) -> None:
     """Write what stage 1 has learnt, as weights that :func:`load_stage_one` puts back onto the same capture's field."""
-    modules = {name: getattr(learned, name) for name in _MODULES}
-    tensors = {f"{name}.{key}": value for name, part in modules.items() for key, value in part.state_dict().items()}
-    content = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
+    tensors = {name: tensor(values) for name, values in module_arrays(learned.modules).items()}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "stage_one.safetensors", content)
-
-
-_MODULES = ("manifold", "radiance", "decoder", "corrections", "torso")
+    write_atomically(folder / "stage_one.safetensors", save(tensors))
 
 
 def load_stage_one(folder: Path, frames: TrainingFrames, capture: Capture, preset: Preset) -> StageOne:
     """Read what :func:`save_stage_one` wrote."""
     # The learned manifold holds the whole field, outline fit included; the head and how points move are quickly remade.
     frames = in_main_memory(frames)
-    state = _initial(carved_field(frames, capture, preset.geometry), frames, preset)
+    state = initial(carved_field(frames, capture, preset.geometry), frames, preset)
     tensors = load_file(folder / "stage_one.safetensors")
-    for name in _MODULES:
-        prefix = f"{name}."
-        own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-        getattr(state, name).load_state_dict(own)
+    restore_modules(state.modules, Checkpoint({name: array(values) for name, values in tensors.items()}, {}))
     return state

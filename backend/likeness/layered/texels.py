@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy.typing as npt
 import torch
 import warp as wp
 
@@ -74,6 +75,25 @@ class TexelTable:
         """Overwrite all values by textures (L, S, S, C)."""
         self.values.copy_(textures.reshape(self.values.shape).clamp(0, 1))
         self.codes.copy_(quantised(self.values))
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The state between two steps, from which :meth:`restore` goes on: of texels that were touched, no others."""
+        rows = self.visits.nonzero()[:, 0]
+        parts = {"values": self.values, "codes": self.codes, "first": self._first, "second": self._second}
+        tensors = {
+            "rows": rows.int(),
+            "visits": self.visits[rows],
+            **{name: part[rows] for name, part in parts.items()},
+        }
+        return {name: part.cpu().numpy() for name, part in tensors.items()}
+
+    def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Put back what :meth:`arrays` gave, into a table of the textures that this one began with."""
+        state = {name: torch.tensor(part, device=self.device) for name, part in arrays.items()}
+        rows = state["rows"].long()
+        parts = {"values": self.values, "codes": self.codes, "first": self._first, "second": self._second}
+        for name, part in {**parts, "visits": self.visits}.items():
+            part[rows] = state[name]
 
     def sample(self, uv: torch.Tensor, layers: torch.Tensor) -> torch.Tensor:
         """Bilinear values at texture coordinates, clamped at the tile's edge.

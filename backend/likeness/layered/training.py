@@ -1,21 +1,25 @@
 """From a capture to an avatar: stage 1 learns the surface, baking freezes it, stage 3 learns the look, export.
 
-A job folder holds what each stage has learnt, so that a job that is killed loses at most a minute of its last stage:
+A job folder holds what each stage has learnt. A job that is killed at any moment goes on from its last checkpoint, and
+where steps alone decide when it ends, it ends as if nothing had happened, bit for bit on a CPU:
 
-    training.json           state, preset, seed, seconds of each stage
+    training.json           state, preset, seed, time, the capture's fingerprint, seconds of each finished stage
     head.safetensors        the head model
     stage-one/              the learned surface
     proxies.safetensors     baked layers with their first textures
-    decoder.safetensors     the decoder they came with
-    finetuned.safetensors   textures, decoder and corrections, about once a minute and at the end
+    decoder.safetensors     the decoder and corrections they came with
+    finetuned.safetensors   textures, decoder and corrections as fine-tuning left them
+    checkpoint.safetensors  the state of the stage at work, about twice a minute
+    progress.json           how far the job is, once a second
+    curve.csv               the learning curve
+    preview.png             a training frame: filmed, and as learnt so far
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +35,11 @@ from ..errors import LikenessError
 from ..files import write_atomically
 from ..head.model import HeadModel
 from ..head.storage import load_head, save_head
+from ..jobs.checkpoint import read_checkpoint
+from ..jobs.fingerprint import capture_fingerprint
+from ..jobs.folder import make_folder, opened_record
+from ..jobs.lock import locked
+from ..jobs.session import CHECKPOINT, KEPT_EVERY, Session
 from ..raster.interface import Rasteriser
 from ..raster.select import rasteriser as select_rasteriser
 from .bake import bake
@@ -39,52 +48,25 @@ from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections
 from .export import export_avatar
 from .finetune import FineTuned, finetune
+from .finetune_state import learnt_so_far
 from .frames import TrainingFrames, load_frames
 from .hulls import hull_proxies
 from .inpainting import inpainted, seen_weights
+from .learning_state import in_own_memory
 from .presets import Preset
 from .proxies import Proxies, load_proxies, save_proxies
-from .stage_one import save_stage_one, train_stage_one
+from .stage_one import load_stage_one, save_stage_one, train_stage_one
 from .texel_surface import texel_surface
+from .texels import TexelTable
 
 Progress = Callable[[str, float, str], None]
 
 FINISHING_SECONDS = 15.0
 """What filling unseen texels and export take, kept back from the time budget; less where the budget is small."""
 
-
-class TrainingLog:
-    """``training.json``: how far a job is, in words that a person understands.
-
-    Parameters
-    ----------
-    folder : Path
-        The job's folder.
-    facts : dict
-        JSON values that stay the same.
-    """
-
-    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
-        self._path, self._facts = folder / "training.json", facts
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage; note it as interrupted or failed if it does not end well."""
-        start = time.monotonic()
-        self._write("running", name)
-        try:
-            yield
-        except BaseException as error:
-            state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            self._write(state, name)
-            raise
-        self.seconds[f"{name}_s"] = round(time.monotonic() - start, 2)
-        self._write("done", name)
-
-    def _write(self, state: str, stage: str) -> None:
-        content = {"state": state, "stage": stage, "seconds": self.seconds, **self._facts}
-        write_atomically(self._path, json.dumps(content, indent=1).encode())
+_HEAD, _STAGE_ONE, _PROXIES = "head.safetensors", "stage-one", "proxies.safetensors"
+_DECODER, _FINETUNED = "decoder.safetensors", "finetuned.safetensors"
+_RESULTS = (_HEAD, f"{_STAGE_ONE}/stage_one.safetensors", _PROXIES, _DECODER, _FINETUNED)
 
 
 def train(
@@ -95,6 +77,8 @@ def train(
     seconds: float | None = None,
     seed: int = 0,
     progress: Progress = lambda stage, done, message: None,
+    resume: bool = False,
+    kept_every: float = KEPT_EVERY,
 ) -> LayeredAvatar:
     """Learn a layered avatar from a capture's training frames.
 
@@ -103,57 +87,87 @@ def train(
     capture : Capture
     preset : Preset
     out : Path
-        Job folder; made when missing, and what an earlier job left there is overwritten.
+        Job folder; made when missing. An earlier job there makes room if it is finished, and is moved aside if not.
     seconds : float, optional
-        Time for everything; the preset's own by default.
+        Time for everything; the preset's own by default. An infinite one leaves the end to the preset's steps, so that
+        the result depends on the seed alone, not on the machine's speed.
     seed : int
     progress : callable
         Told the stage, the part of it that is done and a line about it.
+    resume : bool
+        Go on with the job that lies in the folder, if there is one.
+    kept_every : float
+        Seconds between checkpoints; zero is after every step.
 
     Raises
     ------
     LikenessError
-        If the capture has no training frame, or the folder cannot be written.
+        If the capture has no training frame, the folder cannot be written or another process works there, or the job
+        that shall go on was begun with something else.
+    JobStoppedError
+        If somebody asked the job to stop.
     """
     if not capture.training:
         raise LikenessError(f"{capture.folder} has no frame to train on: all are held out.")
-    _make_folder(out)
-    begun, budget = time.monotonic(), preset.seconds if seconds is None else seconds
-    if preset.threads:
-        torch.set_num_threads(preset.threads)
+    budget = preset.seconds if seconds is None else seconds
+    aside = make_folder(out, _RESULTS, resume=resume)
+    if aside is not None:
+        progress("Loading", 0.0, f"the unfinished job that was here is kept in {aside}")
+    with locked(out):
+        facts = {
+            "preset": asdict(preset),
+            "seed": seed,
+            "time": budget if math.isfinite(budget) else None,
+            "capture": capture.folder.name,
+            "fingerprint": capture_fingerprint(capture),
+        }
+        record = opened_record(out, facts, resume=resume)
+        if preset.threads:
+            torch.set_num_threads(preset.threads)
+        session = Session(out, record, budget, kept_every)
+        avatar = _trained(capture, preset, session, seed, progress)
+        session.finished()
+    progress("Finishing", 1.0, "")
+    return avatar
+
+
+def _trained(capture: Capture, preset: Preset, session: Session, seed: int, progress: Progress) -> LayeredAvatar:
+    """All stages in turn; of those that are finished, what they have left in the folder."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    rasteriser = select_rasteriser(device)
-    log = TrainingLog(out, {"preset": asdict(preset), "seed": seed, "capture": capture.folder.name})
-    with log.stage("load"):
-        save_head(capture.head, out / "head.safetensors")
+    rasteriser, record, out = select_rasteriser(device), session.record, session.job
+    with session.stage("load", "Loading"):
+        save_head(capture.head, out / _HEAD)
         frames = load_frames(capture, preset.picture_size, device)
-    proxies, decoder, corrections = _shaped(
-        capture, frames, preset, out, log, budget * preset.stage_one_share, seed, progress
-    )
-    proxies = open_core(proxies).torch(device)
-    finishing = min(FINISHING_SECONDS, 0.1 * budget)
-    with log.stage("finetune"):
-        tuned = finetune(
-            proxies,
-            frames,
-            preset,
-            rasteriser,
-            seconds=max(0.0, budget - finishing - (time.monotonic() - begun)),
-            seed=seed,
-            progress=progress,
-            decoder=decoder,
-            corrections=corrections,
-            checkpoint=lambda state: save_finetuned(state, out),
-        )
-        save_finetuned(tuned, out)
-    with log.stage("finish"):
+    if not record.finished("bake"):
+        _shape(capture, frames, preset, session, seed, progress)
+    if record.finished("finetune"):
+        proxies, _, _ = _baked(out, preset, len(frames), device)
+        tuned = _load_finetuned(out, proxies, preset)
+    else:
+        with session.stage("finetune", "Fine-tuning") as watch:
+            proxies, decoder, corrections = _baked(out, preset, len(frames), device)
+            finishing = min(FINISHING_SECONDS, 0.1 * session.budget)
+            tuned = finetune(
+                proxies,
+                frames,
+                preset,
+                rasteriser,
+                seconds=max(0.0, session.budget - finishing - record.worked),
+                seed=seed,
+                progress=progress,
+                decoder=decoder,
+                corrections=corrections,
+                watch=watch,
+            )
+            save_finetuned(tuned, out)
+    with session.stage("finish", "Finishing"):
         progress("Finishing", 0.0, "filling what no frame has seen")
         textures = _filled(proxies, tuned, frames, preset, rasteriser)
     report = {
         "training": {
             "preset": preset.name,
-            **log.seconds,
-            "total_s": round(time.monotonic() - begun, 2),
+            **record.seconds,
+            "total_s": round(record.worked, 2),
             "steps": len(tuned.losses),
             "loss": float(np.mean(tuned.losses[-100:] or [0.0])),
             "frames": len(capture.training),
@@ -165,37 +179,57 @@ def train(
         "capture": dict(capture.provenance),
         "consent": capture.provenance.get("consent", "not stated"),
     }
-    avatar = _exported(replace(proxies, textures=textures), tuned.decoder, capture.head, preset.gutter, report)
-    progress("Finishing", 1.0, "")
-    return avatar
+    return _exported(replace(proxies, textures=textures), tuned.decoder, capture.head, preset.gutter, report)
 
 
-def _shaped(
-    capture: Capture,
-    frames: TrainingFrames,
-    preset: Preset,
-    out: Path,
-    log: TrainingLog,
-    seconds: float,
-    seed: int,
-    progress: Progress,
-) -> tuple[Proxies, AppearanceDecoder | None, PoseCorrections | None]:
+def _shape(
+    capture: Capture, frames: TrainingFrames, preset: Preset, session: Session, seed: int, progress: Progress
+) -> None:
     """Layers with their first textures: learned, or hull shells where the preset leaves no time for stage 1."""
-    decoder = corrections = None
-    if seconds > 0:
-        with log.stage("train"):
-            learned = train_stage_one(frames, capture, preset, seconds=seconds, seed=seed, progress=progress)
-            save_stage_one(learned, out / "stage-one")
-        with log.stage("bake"):
+    out, learned = session.job, None
+    # An infinite time has no share of zero.
+    seconds = session.budget * preset.stage_one_share if preset.stage_one_share else 0.0
+    if seconds > 0 and not session.record.finished("train"):
+        with session.stage("train", "Surface") as watch:
+            learned = train_stage_one(
+                frames, capture, preset, seconds=seconds, seed=seed, progress=progress, watch=watch
+            )
+            save_stage_one(learned, out / _STAGE_ONE)
+    with session.stage("bake", "Baking"):
+        if seconds > 0:
+            learned = learned or load_stage_one(out / _STAGE_ONE, frames, capture, preset)
             proxies = bake(learned, frames, capture, preset)
-            decoder, corrections = learned.decoder, learned.corrections
-            save_proxies(proxies, out / "proxies.safetensors")
-            _save_tensors(decoder.state_dict(), out / "decoder.safetensors")
-    else:
-        with log.stage("bake"):
+            parts = {"decoder": learned.decoder, "corrections": learned.corrections}
+            tensors = {
+                f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()
+            }
+            _save_tensors(tensors, out / _DECODER)
+        else:
             proxies = hull_proxies(frames, capture, preset)
-            save_proxies(proxies, out / "proxies.safetensors")
+        save_proxies(proxies, out / _PROXIES)
+
+
+def _baked(
+    out: Path, preset: Preset, frame_count: int, device: torch.device
+) -> tuple[Proxies, AppearanceDecoder | None, PoseCorrections | None]:
+    """What baking has left in the folder, read from there always, so that it is the same for a job that goes on."""
+    proxies = in_own_memory(open_core(load_proxies(out / _PROXIES)).torch(device))
+    if not (out / _DECODER).exists():
+        return proxies, None, None
+    tensors, decoder = load_file(out / _DECODER), _decoder(proxies, preset.hidden_size)
+    corrections = PoseCorrections(frame_count, proxies.expression_basis.shape[2])
+    decoder.load_state_dict(_within(tensors, "decoder"))
+    corrections.load_state_dict(_within(tensors, "corrections"))
     return proxies, decoder, corrections
+
+
+def _decoder(proxies: Proxies, hidden_size: int) -> AppearanceDecoder:
+    conditions = 9 + proxies.expression_basis.shape[2]
+    return AppearanceDecoder(conditions, proxies.feature_size, proxies.basis_count, hidden_size=hidden_size)
+
+
+def _within(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
 
 def _filled(
@@ -221,13 +255,25 @@ def _exported(
 
 
 def save_finetuned(state: FineTuned, out: Path) -> None:
-    """Write what fine-tuning has learnt so far into a job folder."""
+    """Write what fine-tuning has learnt into a job folder."""
     tensors = {
         "textures": state.table.codes.view(state.table.layer_count, state.table.size, state.table.size, -1),
+        "losses": torch.tensor(state.losses),
         **{f"decoder.{name}": value for name, value in state.decoder.state_dict().items()},
         **{f"corrections.{name}": value for name, value in state.corrections.state_dict().items()},
     }
-    _save_tensors(tensors, out / "finetuned.safetensors")
+    _save_tensors(tensors, out / _FINETUNED)
+
+
+def _load_finetuned(out: Path, proxies: Proxies, preset: Preset) -> FineTuned:
+    """Read what :func:`save_finetuned` wrote."""
+    tensors, device = load_file(out / _FINETUNED), proxies.positions.device
+    corrections = PoseCorrections(*tensors["corrections.expression"].shape).to(device)
+    corrections.load_state_dict(_within(tensors, "corrections"))
+    decoder = _decoder(proxies, preset.hidden_size).to(device)
+    decoder.load_state_dict(_within(tensors, "decoder"))
+    table = TexelTable((tensors["textures"].float() / 255).to(device), proxies.layout)
+    return FineTuned(table, decoder, corrections, tensors["losses"].tolist(), 0.0)
 
 
 def _save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -246,27 +292,25 @@ def bake_only(out: Path) -> LayeredAvatar:
         If the folder holds no baked layers and decoder yet.
     """
     try:
-        head = load_head(out / "head.safetensors")
-        proxies = open_core(load_proxies(out / "proxies.safetensors")).torch()
-        tuned = out / "finetuned.safetensors"
-        tensors = load_file(tuned if tuned.exists() else out / "decoder.safetensors")
+        head = load_head(out / _HEAD)
+        proxies = open_core(load_proxies(out / _PROXIES)).torch()
         log = json.loads((out / "training.json").read_text("utf-8"))
+        textures, weights = _learnt_so_far(out, proxies)
     except (FileNotFoundError, LikenessError):
         raise LikenessError(f"{out} holds no avatar yet: go on training there until the layers are baked.") from None
-    if "textures" in tensors:
-        proxies = replace(proxies, textures=tensors.pop("textures").float() / 255)
-    state = {name.removeprefix("decoder."): value for name, value in tensors.items() if "corrections." not in name}
-    preset = log["preset"]
-    decoder = AppearanceDecoder(
-        9 + head.expression_count, proxies.feature_size, proxies.basis_count, hidden_size=int(preset["hidden_size"])
-    )
-    decoder.load_state_dict(state)
-    training = {"preset": preset["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
-    return _exported(proxies, decoder, head, int(preset["gutter"]), {"training": training})
+    decoder = _decoder(proxies, int(log["preset"]["hidden_size"]))
+    decoder.load_state_dict(weights)
+    training = {"preset": log["preset"]["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
+    proxies = replace(proxies, textures=textures)
+    return _exported(proxies, decoder, head, int(log["preset"]["gutter"]), {"training": training})
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LikenessError(f"Cannot make the job folder {out}: {error.strerror}.") from error
+def _learnt_so_far(out: Path, proxies: Proxies) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Textures and the decoder's weights: fine-tuned, or as the last checkpoint has them, or as they were baked."""
+    if (out / _FINETUNED).exists():
+        tensors = load_file(out / _FINETUNED)
+        return tensors["textures"].float() / 255, _within(tensors, "decoder")
+    checkpoint = read_checkpoint(out / CHECKPOINT)
+    if checkpoint is not None and checkpoint.facts["stage"] == "finetune":
+        return learnt_so_far(checkpoint, proxies)
+    return proxies.textures, _within(load_file(out / _DECODER), "decoder")

@@ -1,0 +1,62 @@
+"""One process works on a job folder at a time; the operating system knows whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import LikenessError
+
+_NAME = ".lock"
+
+
+@contextmanager
+def locked(job: Path) -> Iterator[None]:
+    """Be the one process that works on a job; it ends with the process, however that ends.
+
+    Raises
+    ------
+    LikenessError
+        If another process works on it, or the folder cannot be written to.
+    """
+    try:
+        handle = os.open(job / _NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise LikenessError(f"The job folder {job} cannot be written to: {error.strerror}.") from error
+    try:
+        if not _take(handle):
+            raise LikenessError(f"Another process is at work on {job}; `likeness job stop {job}` ends it.")
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_locked(job: Path) -> bool:
+    """Whether a living process works on a job."""
+    try:
+        handle = os.open(job / _NAME, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _take(handle)
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int) -> bool:
+    """Lock an open file without waiting; closing it gives the lock back."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
