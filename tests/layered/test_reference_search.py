@@ -9,7 +9,15 @@ from likeness.camera import Camera
 from likeness.layered.canonical import CanonicalHead, canonical_head
 from likeness.layered.deformation import TorchPose
 from likeness.layered.point_deformation import FrameDeformation
-from likeness.layered.reference_search import NOTHING, SearchSettings, canonical_points, first_crossings, lowest_values
+from likeness.layered.reference_search import (
+    NOTHING,
+    Search,
+    SearchSettings,
+    canonical_points,
+    first_crossings,
+    lowest_values,
+)
+from likeness.layered.search_starts import bone_starts, skin_starts
 from likeness.raster.mesh_query import intersect_rays
 from likeness.rig import AVATAR_JOINTS, Pose
 from torch.nn.functional import normalize
@@ -62,12 +70,20 @@ def bent(head: CanonicalHead) -> FrameDeformation:
     return FrameDeformation(bends, head, TorchPose.of(pose), CAMERA)
 
 
+def search(
+    deformation: FrameDeformation,
+    joints: tuple[str, ...] = ("neck", "jaw"),
+    settings: SearchSettings = SearchSettings(),
+) -> Search:
+    return Search(deformation, sphere, bone_starts(deformation, joints), settings)
+
+
 def test_a_rigid_sphere_is_hit_where_geometry_says(head):
     turn = Pose(
         np.zeros(2, np.float32), np.array([0.2, 0.9, 0.1], np.float32), np.array([0.02, -0.03, 0.05], np.float32)
     )
     deformation = FrameDeformation(follows("root"), head, TorchPose.of(turn), CAMERA)
-    found = first_crossings(deformation, sphere, rays(), LEVELS, ALL_AROUND, SearchSettings())
+    found = first_crossings(search(deformation, ("body", "neck", "root")), rays(), LEVELS, ALL_AROUND)
     centre = deformation(torch.zeros(1, 3))[0].double()
     directions = rays().double()
     for level, crossing, depth in zip(LEVELS, found.found, found.depths, strict=True):
@@ -90,7 +106,7 @@ def test_broyden_inverts_a_bent_space(head):
     generator = torch.Generator().manual_seed(0)
     true = 0.12 * normalize(torch.randn(2000, 3, generator=generator), dim=1)
     posed = deformation(true)
-    points, found = canonical_points(deformation, posed, SearchSettings(starts=("neck", "jaw")))
+    points, found = canonical_points(search(deformation), posed)
     assert found.any(0).float().mean() > 0.99
     again = deformation(points[found])
     assert (again - posed.expand(2, -1, -1)[found]).norm(dim=1).max() < 2.5e-6
@@ -100,8 +116,7 @@ def test_broyden_inverts_a_bent_space(head):
 
 def test_a_bent_sphere_is_hit_where_a_fine_mesh_of_it_is(head):
     deformation = bent(head)
-    settings = SearchSettings(samples=160, secant_steps=12, starts=("neck", "jaw"))
-    found = first_crossings(deformation, sphere, rays(), LEVELS, ALL_AROUND, settings)
+    found = first_crossings(search(deformation, settings=THOROUGH), rays(), LEVELS, ALL_AROUND)
     ball = trimesh.creation.icosphere(subdivisions=6)
     faces = torch.as_tensor(np.asarray(ball.faces), dtype=torch.int32)
     for index, level in enumerate(LEVELS):
@@ -121,7 +136,7 @@ def test_a_bent_sphere_is_hit_where_a_fine_mesh_of_it_is(head):
 def test_samples_without_a_canonical_point_are_outside(head):
     # The pull stretches space so much that places behind it have no origin near any start.
     none = SearchSettings(broyden_steps=0)
-    values, _ = lowest_values(bent(head), sphere, torch.tensor([[0.03, 0.05, -0.52]]), none)
+    values, _ = lowest_values(search(bent(head), settings=none), torch.tensor([[0.03, 0.05, -0.52]]))
     assert values.item() == NOTHING
 
 
@@ -138,9 +153,10 @@ def test_of_two_origins_the_deeper_counts(head):
 
     deformation = FrameDeformation(torn, head, TorchPose.of(pose), CAMERA)
     place = torch.tensor([[0.05, 0.0, -0.6]])
-    points, found = canonical_points(deformation, place, SearchSettings(starts=("body", "root")))
+    both = search(deformation, ("body", "root"))
+    points, found = canonical_points(both, place)
     assert found.all()
-    value, point = lowest_values(deformation, sphere, place, SearchSettings(starts=("body", "root")))
+    value, point = lowest_values(both, place)
     torch.testing.assert_close(point[0], torch.tensor([0.05, 0.0, 0.0]), atol=1e-6, rtol=0)
     assert value.item() == pytest.approx(-0.05, abs=1e-6)
     np.testing.assert_allclose(points[1, 0], [-0.1, 0, 0], atol=1e-6)

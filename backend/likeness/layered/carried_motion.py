@@ -6,7 +6,7 @@ asking the deformer for attributes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ class CarriedMotion:
         Distances at which skin weights begin to blur, and to blur more.
     torso : TorsoShare, optional
         A learned correction of the torso's share.
+    found : (N, neighbours + 1) int64, optional
+        The nearest skin vertices, where it is known which points will be asked for.
     """
 
     tree: KDTree
@@ -56,23 +58,35 @@ class CarriedMotion:
     fade: tuple[float, float]
     softening: tuple[float, float]
     torso: TorsoShare | None = None
+    found: torch.Tensor | None = None
 
     def __call__(self, points: torch.Tensor, change: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Displacements (N, 3) and skin weights (N, 6) at canonical points (N, 3); see ``PointMotion``."""
-        _, found = self.tree.query(points.detach().numpy(), self.neighbours + 1)
-        indices = torch.as_tensor(np.asarray(found))
+        indices = self._neighbours(points) if self.found is None else self.found
         distances = torch.linalg.vector_norm(points[:, None] - self.vertices[indices], dim=2)
-        nearest, reach = distances[:, :1], distances[:, -1:]
-        influence = ((reach - distances[:, :-1]).clamp(min=0) / (distances[:, :-1] + 0.15 * nearest + 1e-7)) ** 2
+        # Points that have moved may have their neighbours in another order.
+        nearest, reach = distances.amin(1, keepdim=True), distances.amax(1, keepdim=True)
+        influence = ((reach - distances) / (distances + 0.15 * nearest + 1e-7)) ** 2
         influence = influence / influence.sum(1, keepdim=True)
         table = torch.cat([self.basis @ change[self.entries], self.skin_weights], 1)
-        carried = embedding_bag(indices[:, :-1], table, mode="sum", per_sample_weights=influence)
+        carried = embedding_bag(indices, table, mode="sum", per_sample_weights=influence)
         start, length = self.fade
         faded = torch.exp(-(nearest - start).clamp(min=0) / length)
         weights = self._softened(points, carried[:, 3:], nearest[:, 0])
         if self.torso is not None:
             weights = self.torso(points, weights)
         return carried[:, :3] * faded, strongest_influences(weights)
+
+    def around(self, points: torch.Tensor) -> CarriedMotion:
+        """The same for these points (N, 3) alone, as they move by less than skin vertices lie apart.
+
+        Their neighbours are looked up once, which takes most of the time.
+        """
+        return replace(self, found=self._neighbours(points))
+
+    def _neighbours(self, points: torch.Tensor) -> torch.Tensor:
+        _, found = self.tree.query(points.detach().numpy(), self.neighbours + 1, workers=torch.get_num_threads())
+        return torch.as_tensor(np.asarray(found))
 
     def _softened(self, points: torch.Tensor, weights: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
         narrow_start, wide_start = self.softening

@@ -95,6 +95,10 @@ class Deformer:
         )
         return attributes, blend @ self._bare
 
+    def nearness(self, points: Array) -> Array:
+        """Distances (N,) of canonical points (N, 3) from the nearest skin vertex, metres."""
+        return np.asarray(self._tree.query(points)[0], np.float32)
+
     def bareness(self, points: Array) -> Array:
         """How much (N,), 0..1, canonical points (N, 3) lie before the bare face."""
         return self._blend(points)[0] @ self._bare

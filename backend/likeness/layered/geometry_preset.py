@@ -6,6 +6,38 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class NetworkFieldPreset:
+    """The paper's networks, for stage 1's field "mlp"; the defaults are the paper's sizes.
+
+    Attributes
+    ----------
+    manifold_width, manifold_depth, manifold_frequencies : int
+        Hidden layers of the manifold, and frequencies of its encoding.
+    radiance_width, radiance_depth, radiance_frequencies : int
+        The same of the radiance.
+    deformer_width : int
+    fit_steps : int
+        Steps that teach manifold and deformer what head model and mattes know, before pictures are learnt from. With
+        zero they start as the paper's do: a sphere of 12.5 cm, and nothing that moves.
+    deformer_rate : float
+        Adam's step size of the deformer.
+    motion_weight : float
+        Weight of the deformer's error near the skin, where the head model knows better.
+    """
+
+    manifold_width: int = 256
+    manifold_depth: int = 5
+    manifold_frequencies: int = 5
+    radiance_width: int = 512
+    radiance_depth: int = 4
+    radiance_frequencies: int = 12
+    deformer_width: int = 128
+    fit_steps: int = 400
+    deformer_rate: float = 3e-4
+    motion_weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class StageOnePreset:
     """Stage 1: the surface and a radiance field on it, through layers that are re-extracted as the surface moves.
 
@@ -33,6 +65,13 @@ class StageOnePreset:
     mask_weight, roughness_weight, skin_weight : float
         Weights of the outline's loss (distances in centimetres), of the corrections' roughness, and of the squared
         corrections on the face's skin in centimetres, where the head model knows better.
+    field : str
+        What learns: "grid", residual grids for the surface, a hash grid for the look and the skin's own motion carried
+        outwards; or "mlp", the paper's networks for all three.
+    refinement_steps : int
+        Steps that bring hits of the coarse layer meshes to where rays truly meet the deformed field; zero leaves it to
+        one Newton step along the ray, which misses by some tenths of a millimetre where expressions are strong.
+    network : NetworkFieldPreset
     keep_look : bool
         Whether baking keeps the learned radiance, or textures the learned layers with projected pictures anew. In a few
         minutes the radiance gets less sharp than pictures are, and spreads the face over shells.
@@ -52,6 +91,9 @@ class StageOnePreset:
     mask_weight: float = 0.05
     roughness_weight: float = 0.02
     skin_weight: float = 1.0
+    field: str = "grid"
+    refinement_steps: int = 0
+    network: NetworkFieldPreset = NetworkFieldPreset()
     keep_look: bool = False
 
 

@@ -14,17 +14,16 @@ from dataclasses import dataclass
 
 import torch
 
+from .hit_refinement import broyden_update
 from .linear3 import inverses
 from .point_deformation import FrameDeformation
+from .search_starts import Starts
 
 FieldValues = Callable[[torch.Tensor], torch.Tensor]
 """Values (N,) of the field at canonical points (N, 3), metres, negative inside."""
 
 NOTHING = 250.0
 """Field value of samples whose canonical point is not found, metres: far outside."""
-
-_SMALLEST_DENOMINATOR = 1e-12
-"""Square metres; steps that small are below what single precision can tell apart."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,6 @@ class SearchSettings:
         Samples along a ray.
     secant_steps : int
         Steps that refine each crossing after the first, linear one.
-    starts : tuple of str
-        Joints of :data:`likeness.rig.AVATAR_JOINTS` whose rigid motions give the starts.
     broyden_steps : int
         Updates of a canonical point at most.
     tolerance : float
@@ -51,11 +48,31 @@ class SearchSettings:
 
     samples: int = 48
     secant_steps: int = 6
-    starts: tuple[str, ...] = ("body", "neck", "jaw")
     broyden_steps: int = 10
     tolerance: float = 2.5e-6
     hopeless: float = 0.25
     batch: int = 100_000
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched, and how.
+
+    Attributes
+    ----------
+    deformation : FrameDeformation
+        Of the frame, into camera space.
+    field : callable
+        The manifold's values.
+    starts : callable
+        First guesses of canonical points.
+    settings : SearchSettings
+    """
+
+    deformation: FrameDeformation
+    field: FieldValues
+    starts: Starts
+    settings: SearchSettings
 
 
 @dataclass(frozen=True)
@@ -81,16 +98,13 @@ class Crossings:
 
 
 @torch.no_grad()
-def canonical_points(
-    deformation: FrameDeformation, posed: torch.Tensor, settings: SearchSettings
-) -> tuple[torch.Tensor, torch.Tensor]:
+def canonical_points(search: Search, posed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """All canonical points that are found for camera-space points, one for each start.
 
     Parameters
     ----------
-    deformation : FrameDeformation
+    search : Search
     posed : (N, 3) float32
-    settings : SearchSettings
 
     Returns
     -------
@@ -98,10 +112,10 @@ def canonical_points(
     found : (S, N) bool
         Whether the deformation takes the point to where it should.
     """
-    starts = deformation.rigid_starts(posed, settings.starts)
+    starts, settings = search.starts(posed), search.settings
     targets = posed.expand(starts.shape).reshape(-1, 3)
     parts = zip(starts.reshape(-1, 3).split(settings.batch), targets.split(settings.batch), strict=True)
-    results = [_broyden(deformation, start, target, settings) for start, target in parts]
+    results = [_broyden(search.deformation, start, target, settings) for start, target in parts]
     points, found = (torch.cat(values) for values in zip(*results, strict=True))
     return points.view(starts.shape), found.view(starts.shape[:2])
 
@@ -124,12 +138,7 @@ def _broyden(
         points[active] += step
         updated = deformation(points[active]) - target[active]
         change = updated - residual
-        forward = (step[:, None] @ inverse)[:, 0]
-        denominator = (forward * change).sum(1)
-        sign = torch.where(denominator < 0, -1.0, 1.0)
-        denominator = sign * denominator.abs().clamp(min=_SMALLEST_DENOMINATOR)
-        missing = (step - (inverse @ change[..., None])[..., 0]) / denominator[:, None]
-        inverse = inverse + missing[:, :, None] * forward[:, None]
+        inverse = broyden_update(inverse, step, change)
         length = torch.linalg.vector_norm(updated, dim=1)
         done = length < settings.tolerance
         found[active[done]] = True
@@ -139,51 +148,40 @@ def _broyden(
 
 
 @torch.no_grad()
-def lowest_values(
-    deformation: FrameDeformation, field: FieldValues, posed: torch.Tensor, settings: SearchSettings
-) -> tuple[torch.Tensor, torch.Tensor]:
+def lowest_values(search: Search, posed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The field (N,) at camera-space points (N, 3), and the canonical points (N, 3) where it is.
 
     Several canonical points may come to lie in one place, as where lips touch. The one that lies deepest inside counts;
     where none is found the value is :data:`NOTHING`.
     """
-    points, found = canonical_points(deformation, posed, settings)
+    points, found = canonical_points(search, posed)
     values = torch.full(found.shape, NOTHING)
     # A start that led nowhere says nothing, so the field is not asked.
-    for part in found.view(-1).nonzero()[:, 0].split(settings.batch):
-        values.view(-1)[part] = field(points.view(-1, 3)[part])
+    for part in found.view(-1).nonzero()[:, 0].split(search.settings.batch):
+        values.view(-1)[part] = search.field(points.view(-1, 3)[part])
     lowest, start = values.min(0)
     return lowest, points[start, torch.arange(len(posed))]
 
 
 @torch.no_grad()
 def first_crossings(
-    deformation: FrameDeformation,
-    field: FieldValues,
-    rays: torch.Tensor,
-    levels: torch.Tensor,
-    bounds: tuple[torch.Tensor, float],
-    settings: SearchSettings,
+    search: Search, rays: torch.Tensor, levels: torch.Tensor, bounds: tuple[torch.Tensor, float]
 ) -> Crossings:
     """Find where rays from the camera first enter each level set.
 
     Parameters
     ----------
-    deformation : FrameDeformation
-        Of the frame, into camera space.
-    field : callable
-        The manifold's values.
+    search : Search
     rays : (R, 3) float32
         Unit directions in camera space.
     levels : (L,) float32
         Metres.
     bounds : ((3,) tensor, float)
         Centre and radius of a sphere around everything, camera space; rays are sampled evenly within.
-    settings : SearchSettings
     """
-    depths = _sample_depths(rays, *bounds, settings.samples)
+    depths = _sample_depths(rays, *bounds, search.settings.samples)
     places = (rays[:, None] * depths[..., None]).reshape(-1, 3)
-    values, points = lowest_values(deformation, field, places, settings)
+    values, points = lowest_values(search, places)
     values, points = values.view(depths.shape), points.view(*depths.shape, 3)
     heights = values[None] - levels[:, None, None]
     entering = (heights[..., :-1] >= 0) & (heights[..., 1:] < 0)
@@ -191,7 +189,7 @@ def first_crossings(
     level, ray = found.nonzero(as_tuple=True)
     at = interval[level, ray]
     ends = [_End(depths[ray, place], heights[level, ray, place], points[ray, place]) for place in (at, at + 1)]
-    best = _refined(deformation, field, rays[ray], levels[level], ends, settings)
+    best = _refined(search, rays[ray], levels[level], ends)
     shape = found.shape
     result = Crossings(found, torch.zeros(*shape, 3), torch.zeros(shape), torch.zeros(shape))
     result.points[level, ray], result.depths[level, ray] = best.points, best.depths
@@ -214,14 +212,7 @@ class _End:
         self.points = torch.where(where[:, None], other.points, self.points)
 
 
-def _refined(
-    deformation: FrameDeformation,
-    field: FieldValues,
-    rays: torch.Tensor,
-    levels: torch.Tensor,
-    ends: list[_End],
-    settings: SearchSettings,
-) -> _End:
+def _refined(search: Search, rays: torch.Tensor, levels: torch.Tensor, ends: list[_End]) -> _End:
     """Crossings within intervals whose front lies outside and whose back lies inside, by a bracketed secant method.
 
     Regula falsi with the Illinois rule: an end that stays twice counts half, else it might stay for ever.
@@ -230,13 +221,13 @@ def _refined(
     best = _End(back.depths, back.heights, back.points)
     front_weight, back_weight = torch.ones_like(levels), torch.ones_like(levels)
     moved_before = torch.zeros_like(levels)
-    for _ in range(1 + settings.secant_steps):
+    for _ in range(1 + search.settings.secant_steps):
         ahead, behind = front.heights * front_weight, back.heights * back_weight
         share = ahead / (ahead - behind).clamp(min=1e-9)
         # No secant leads through a place that has no canonical point.
         share = torch.where(front.heights >= NOTHING / 2, 0.5, share)
         depths = front.depths + share * (back.depths - front.depths)
-        values, points = lowest_values(deformation, field, rays * depths[:, None], settings)
+        values, points = lowest_values(search, rays * depths[:, None])
         middle = _End(depths, values - levels, points)
         outside = middle.heights >= 0
         front.take(outside, middle)

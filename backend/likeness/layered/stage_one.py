@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
-from torch.nn.functional import normalize
 
 from ..capture.model import Capture
 from ..files import write_atomically
@@ -24,11 +23,11 @@ from ..jobs.checkpoint import Checkpoint
 from ..jobs.curve import described
 from ..jobs.pace import part_done
 from ..jobs.watch import Watch
-from ..raster.interface import Rasteriser, barycentrics
+from ..raster.interface import Rasteriser
 from ..raster.warp_rasteriser import WarpRasteriser
 from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
 from .deformation import TorchPose, camera_vertices, posed_vertices
-from .field import project_to_level
+from .field_networks import fit_to_known, motion_loss
 from .finetune import filmed, target
 from .frames import TrainingFrames
 from .hull_field import carved_field, in_main_memory
@@ -39,8 +38,9 @@ from .outline import outline_loss, skin_loss
 from .presets import Preset
 from .preview import side_by_side
 from .proxies import TextureLayout
-from .rendering import Hits, ray_directions, shade, smooth_normals, visible_triangles
+from .rendering import ray_directions, shade, visible_triangles
 from .stage_one_state import Course, StageOne, begun, checkpoint_of, extracted, initial, layout_of, residuals
+from .surface_hits import Surface, SurfaceFinder, View, mesh_surface
 
 Progress = Callable[[str, float, str], None]
 
@@ -85,6 +85,8 @@ def train_stage_one(
         else carved_field(frames, capture, preset.geometry)
     )
     state = initial(field, frames, preset)
+    if watch.restored is None:
+        fit_to_known(state.field, state.manifold, state.deformer, preset.geometry.stage_one.network.fit_steps, seed)
     course = begun(state, preset, np.random.default_rng(seed), watch.restored)
     if watch.restored is not None:
         watch.went_on(watch.restored)
@@ -144,13 +146,15 @@ def _preview(state: StageOne, course: Course, frames: TrainingFrames, preset: Pr
     posed = posed_vertices(replace(layers.proxies, skin_weights=weights), state.corrections.corrected(pose, index))
     vertices = camera_vertices(posed, camera, state.corrections.camera_shift[index])
     triangles = visible_triangles(layers.proxies, vertices, camera, rasteriser)
-    surface = _surface_hits(state, layers, vertices, triangles, ray_directions(camera))
+    shift = state.corrections.camera_shift[index]
+    view = View(layers, vertices, triangles, ray_directions(camera), pose, camera, shift)
+    surface = mesh_surface(state, view, preset)
     shaded = _shaded(state, surface, layout_of(preset), pose.conditions)
     return side_by_side(filmed(frames, index), composite(*shaded), frames.size)
 
 
 def _shaded(
-    state: StageOne, surface: _Surface, layout: TextureLayout, conditions: torch.Tensor
+    state: StageOne, surface: Surface, layout: TextureLayout, conditions: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Colours and opacities of each layer along each ray, see :func:`.rendering.shade`."""
     return shade(
@@ -171,6 +175,7 @@ def stage_one_loss(
     *,
     correct: bool,
     random: np.random.Generator,
+    find: SurfaceFinder = mesh_surface,
 ) -> torch.Tensor:
     """Loss of one training frame on some of its pixels: picture, matte, outline, skin, smoothness, distortion."""
     numbers, tuning, camera = preset.geometry.stage_one, preset.fine_tuning, frames.cameras[index]
@@ -186,7 +191,8 @@ def stage_one_loss(
     shown = ((triangles >= 0).any(0) | (matte > 0)).nonzero()[:, 0]
     pixels = shown[torch.randint(len(shown), (numbers.pixels,))]
     triangles, directions = triangles[:, pixels], ray_directions(camera)[pixels]
-    surface = _surface_hits(state, layers, vertices, triangles, directions)
+    view = View(layers, vertices, triangles, directions, posed, camera, shift)
+    surface = find(state, view, preset)
     conditions = pose.conditions + tuning.expression_noise * torch.randn_like(pose.conditions)
     colours, alphas = _shaded(state, surface, layout_of(preset), conditions)
     kind = int(random.integers(4))
@@ -197,80 +203,24 @@ def stage_one_loss(
     loss = loss + tuning.alpha_weight * (picture[:, 3] - share).abs().mean()
     loss = loss + tuning.distortion_weight * distortion(layer_shares(alphas), 100 * layers.proxies.levels)
     outline = outline_loss(
-        state.manifold, layers, posed, camera, rays=directions, triangles=triangles, matte=share, hits=surface.outline
+        state.manifold,
+        layers,
+        posed,
+        camera,
+        rays=directions,
+        triangles=surface.triangles,
+        matte=share,
+        hits=surface.outline,
     )
     loss = loss + numbers.mask_weight * outline
     loss = loss + numbers.roughness_weight * state.manifold.roughness()
     loss = loss + numbers.skin_weight * skin_loss(state.manifold, layers)
+    if state.learns_motion:
+        loss = loss + numbers.network.motion_weight * motion_loss(state.field, state.deformer, surface.hits.uv)
     if correct:
         loss = loss + numbers.torso_weight * state.torso.roughness()
         loss = loss + tuning.expression_weight * state.corrections.expression[index].square().sum()
     return loss
-
-
-@dataclass(frozen=True)
-class _Surface:
-    """Hits for shading and their expected opacity; field values, levels and rays of those on level sets."""
-
-    hits: Hits
-    opacity: torch.Tensor
-    outline: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-def _surface_hits(
-    state: StageOne,
-    layers: TrainingLayers,
-    vertices: torch.Tensor,
-    triangles: torch.Tensor,
-    directions: torch.Tensor,
-) -> _Surface:
-    """Hits whose place is the canonical point on the level set instead of texture coordinates."""
-    proxies = layers.proxies
-    layer, ray = (triangles >= 0).nonzero(as_tuple=True)
-    corners = proxies.faces[triangles[layer, ray].long()].long()
-    along = normalize(directions[ray], dim=1)
-    posed, canonical = vertices[corners], layers.canonical[corners]
-    weights = barycentrics(posed, along)[..., None]
-    points = (canonical * weights).sum(1)
-    with torch.no_grad():
-        normals = smooth_normals(proxies, vertices)
-        smooth = normalize((normals[corners] * weights).sum(1), dim=1)
-        inward = canonical_directions(posed, canonical, along)
-    levels = proxies.levels[layer]
-    on_level = (~layers.fixed[layer]).nonzero()[:, 0]
-    moved = project_to_level(state.manifold, points[on_level], levels[on_level], inward[on_level])
-    values, _ = state.manifold(moved)
-    points = points.index_copy(0, on_level, moved)
-    hits = Hits(layer, ray, points, smooth, along, len(directions), len(triangles))
-    opacity = (layers.opacity[corners] * weights.detach()[..., 0]).sum(1)
-    return _Surface(hits, opacity, (values, levels[on_level], ray[on_level]))
-
-
-def canonical_directions(posed: torch.Tensor, canonical: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-    """Rays seen from canonical space: through the deformation that takes a posed triangle to its canonical self.
-
-    Parameters
-    ----------
-    posed, canonical : (N, 3, 3)
-        Corners of the triangle that each ray hits.
-    directions : (N, 3)
-        Unit rays in the posed triangles' space.
-
-    Returns
-    -------
-    (N, 3)
-        Unit; towards the inside where the ray meets the triangle's front.
-    """
-    frames = []
-    for corners in (posed, canonical):
-        first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-        frames.append(torch.stack([first, second, normalize(torch.linalg.cross(first, second), dim=1)], 2))
-    # Slivers have no stable frame; leaning on the identity keeps the solution finite.
-    singular = torch.linalg.det(frames[0]).abs() < 1e-12
-    frames[0] = torch.where(singular[:, None, None], torch.eye(3), frames[0])
-    coefficients = torch.linalg.solve(frames[0], directions)
-    turned = torch.where(singular[:, None], directions, (frames[1] @ coefficients[..., None])[..., 0])
-    return normalize(turned, dim=1)
 
 
 def _linear(values: torch.Tensor, layout: TextureLayout) -> torch.Tensor:

@@ -12,6 +12,7 @@ from .corrections import CorrectionOptimiser
 from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections
 from .field import Manifold, RadianceField
+from .field_networks import field_networks
 from .frames import TrainingFrames
 from .hull_field import HullField
 from .layer_extraction import TrainingLayers, training_layers
@@ -26,11 +27,12 @@ from .learning_state import (
     restore_random,
     tensor,
 )
+from .mlp_field import MlpRadiance
 from .presets import Preset
 from .proxies import TextureLayout
 from .torso import TorsoShare
 
-MODULES = ("manifold", "radiance", "decoder", "corrections", "torso")
+MODULES = ("manifold", "radiance", "decoder", "corrections", "torso", "deformer")
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,30 @@ class StageOne:
     field : HullField
         What it started from: head, deformer, grid, distance field.
     manifold : Manifold
-    radiance : RadianceField
+    radiance : RadianceField or MlpRadiance
     decoder : AppearanceDecoder
     corrections : PoseCorrections
     torso : TorsoShare
         What follows the torso.
+    deformer : torch.nn.Module
+        What is learnt about how points move beside that; without parameters where it is only carried from the skin.
     losses : list of float
         Loss of every step.
     """
 
     field: HullField
     manifold: Manifold
-    radiance: RadianceField
+    radiance: RadianceField | MlpRadiance
     decoder: AppearanceDecoder
     corrections: PoseCorrections
     torso: TorsoShare
+    deformer: torch.nn.Module
     losses: list[float]
+
+    @property
+    def learns_motion(self) -> bool:
+        """Whether the deformer is learnt too."""
+        return any(True for _ in self.deformer.parameters())
 
     @property
     def modules(self) -> dict[str, torch.nn.Module]:
@@ -78,7 +88,7 @@ class Course:
     layers : TrainingLayers
         As they were last extracted.
     extracted : list of torch.Tensor
-        The field's corrections that they were extracted from.
+        What they were extracted from: the field's corrections, and the deformer where it is learnt.
     pending : list of float
         When they will be extracted anew.
     order : list of int
@@ -103,14 +113,15 @@ def layout_of(preset: Preset) -> TextureLayout:
 def initial(field: HullField, frames: TrainingFrames, preset: Preset) -> StageOne:
     """The state before the first step; torch's random numbers fill the networks."""
     expressions = field.head.model.expression_count
-    layout = layout_of(preset)
+    networks = field_networks(field, layout_of(preset), preset.geometry.stage_one)
     return StageOne(
-        field,
-        Manifold(field.values, field.grid),
-        RadianceField(field.grid, layout),
+        networks.field,
+        networks.manifold,
+        networks.radiance,
         AppearanceDecoder(9 + expressions, preset.feature_size, preset.basis_count, hidden_size=preset.hidden_size),
         PoseCorrections(len(frames), expressions),
         TorsoShare(field.grid, field.head.still_torso),
+        networks.deformer,
         [],
     )
 
@@ -123,6 +134,7 @@ def begun(state: StageOne, preset: Preset, random: np.random.Generator, restored
         {"params": state.radiance.network.parameters(), "lr": numbers.network_rate},
         {"params": state.decoder.parameters(), "lr": numbers.decoder_rate},
         {"params": state.torso.parameters(), "lr": numbers.torso_rate},
+        {"params": state.deformer.parameters(), "lr": numbers.network.deformer_rate},
         {"params": state.manifold.residuals.parameters(), "lr": numbers.residual_rate},
     ]
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12)
@@ -130,7 +142,7 @@ def begun(state: StageOne, preset: Preset, random: np.random.Generator, restored
     if restored is not None:
         # Layers are extracted once more from the corrections of that time, before those of now take their place.
         restore_modules(state.modules, restored)
-        for table, values in zip(state.manifold.residuals, restored.within("extracted").values(), strict=True):
+        for table, values in zip(_shaping(state), restored.within("extracted").values(), strict=True):
             table.data.copy_(tensor(values))
     layers = extracted(state, preset)
     course = Course(optimiser, correcting, random, layers, residuals(state), list(numbers.extraction_steps))
@@ -150,8 +162,12 @@ def extracted(state: StageOne, preset: Preset, previous: TrainingLayers | None =
 
 
 def residuals(state: StageOne) -> list[torch.Tensor]:
-    """A copy of the field's corrections as they are now."""
-    return [table.detach().clone() for table in state.manifold.residuals]
+    """A copy of what shapes layers, as it is now."""
+    return [table.detach().clone() for table in _shaping(state)]
+
+
+def _shaping(state: StageOne) -> list[torch.nn.Parameter]:
+    return [*state.manifold.residuals, *state.deformer.parameters()]
 
 
 def checkpoint_of(state: StageOne, course: Course) -> Checkpoint:
