@@ -201,6 +201,7 @@ def tiny_avatar(
     *,
     layer_count: int = 3,
     basis_count: int = 4,
+    feature_size: int = 8,
     tile_size: int = 48,
     gutter: int = 4,
     rows: int = 18,
@@ -212,7 +213,7 @@ def tiny_avatar(
 
     Parameters
     ----------
-    layer_count, basis_count : int
+    layer_count, basis_count, feature_size : int
     tile_size, gutter : int
         Texels of a tile's inside, and of the border around it.
     rows, columns : int
@@ -222,7 +223,7 @@ def tiny_avatar(
     seed : int
     """
     random = np.random.default_rng(seed)
-    feature_size, atlas_columns = 8, max(1, int(basis_count**0.5))
+    atlas_columns = max(1, int(basis_count**0.5))
     layers = []
     for index in range(layer_count):
         depth = layer_count - 1 - index

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import trimesh
@@ -123,3 +125,14 @@ def ball_capture(turns: int, size: int) -> tuple[Capture, TrainingFrames]:
         held_out=capture.held_out,
     )
     return capture, frames
+
+
+def filmed_ball(folder: Path, turns: int, size: int) -> Capture:
+    """The capture of :func:`ball_capture` with its pictures in a folder."""
+    plain, frames = ball_capture(turns, size)
+    for index in range(len(plain)):
+        picture = cv2.cvtColor(frames.pictures[index].numpy(), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / f"{index}.png"), picture)
+        cv2.imwrite(str(folder / f"matte{index}.png"), frames.mattes[index].numpy())
+    mattes = tuple(f"matte{index}.png" for index in range(len(plain)))
+    return replace(plain, folder=folder, mattes=mattes)

@@ -110,7 +110,7 @@ def test_expressions_change_the_picture(folder: Path):
         (["render", "{avatar}", "{out}.png", "--expression", "jawOpen=wide"], "needs 1 number"),
         (["render", "{avatar}", "{out}.jpg"], "must end in .png"),
         (["train", "{capture}", "{out}/nowhere/avatar.glb"], "no folder"),
-        (["train", "{capture}", "{out}.glb", "--set", "layers=many"], "no 'layers'"),
+        (["train", "{capture}", "{out}.glb", "--set", "layer=4"], "no 'layer'"),
         (["train", "{capture}", "{out}.glb", "--preset", "best"], "no preset 'best'"),
         (["eval", "{avatar}", "{out}", "--out", "{out}-figures"], "{out}"),
         (["validate", "{capture}/capture.json"], "capture.json"),

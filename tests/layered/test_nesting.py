@@ -70,8 +70,8 @@ def test_no_ray_meets_an_inner_layer_before_an_outer_one(scene, turn):
     head, grid, values = scene
     preset = replace(PREVIEW, tile_size=64)
     layers = shaped_layers(head, Deformer(head, grid.low, grid.high), values, grid, preset)
-    assert layers.opacity_prior(preset.geometry.initial_alpha).max() == pytest.approx(
-        max(SOLID_OPACITY, *preset.geometry.initial_alpha)
+    assert layers.opacity_prior(preset.geometry.opacities).max() == pytest.approx(
+        max(SOLID_OPACITY, *preset.geometry.opacities)
     )
     proxies = open_core(layers.proxies).torch()
     matrix = np.eye(4, dtype=np.float32)

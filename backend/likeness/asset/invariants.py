@@ -123,19 +123,39 @@ def check_displacements(targets: int, vertices: list[int]) -> None:
 
 def check_sizes(avatar: LayeredAvatar) -> None:
     """Check the textures' layout."""
-    _check_count("basis_count", avatar.basis_count, 1, MOST_BASES)
-    _check_count("feature_size", avatar.feature_size, 4, LARGEST_FEATURE)
-    if avatar.feature_size % 4:
-        raise LikenessError(f"feature_size is {avatar.feature_size}, expected a multiple of 4")
-    _check_count("tile_size", avatar.tile_size, 1, LARGEST_TILE)
-    _check_count("gutter", avatar.gutter, 0, LARGEST_GUTTER)
-    _check_count("atlas_columns", avatar.atlas_columns, 1, avatar.basis_count)
-    side = avatar.tile_size + 2 * avatar.gutter
-    features = avatar.feature_size // 4 * side
-    width, height = atlas_size(avatar)
+    check_layout(
+        layers=len(avatar.layers),
+        basis_count=avatar.basis_count,
+        feature_size=avatar.feature_size,
+        tile_size=avatar.tile_size,
+        gutter=avatar.gutter,
+        atlas_columns=avatar.atlas_columns,
+    )
+
+
+def check_layout(
+    *, layers: int, basis_count: int, feature_size: int, tile_size: int, gutter: int, atlas_columns: int
+) -> None:
+    """Check that textures of a layout can be stored and drawn; names as in :class:`.layered.LayeredAvatar`.
+
+    Raises
+    ------
+    LikenessError
+        That names the first number that is out of range.
+    """
+    _check_count("basis_count", basis_count, 1, MOST_BASES)
+    _check_count("feature_size", feature_size, 4, LARGEST_FEATURE)
+    if feature_size % 4:
+        raise LikenessError(f"feature_size is {feature_size}, expected a multiple of 4")
+    _check_count("tile_size", tile_size, 1, LARGEST_TILE)
+    _check_count("gutter", gutter, 0, LARGEST_GUTTER)
+    _check_count("atlas_columns", atlas_columns, 1, basis_count)
+    side = tile_size + 2 * gutter
+    features = feature_size // 4 * side
+    width, height = atlas_shape(basis_count, atlas_columns, tile_size, gutter)
     if max(width, height, features) > LARGEST_TEXTURE:
         raise LikenessError(f"the textures are wider or higher than {LARGEST_TEXTURE} texels; use smaller tiles")
-    texels = len(avatar.layers) * (width * height + features * side + avatar.tile_size**2)
+    texels = layers * (width * height + features * side + tile_size**2)
     if texels > MOST_TEXELS:
         raise LikenessError(f"the textures have {texels} texels, more than {MOST_TEXELS}; use smaller tiles")
 

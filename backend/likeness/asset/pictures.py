@@ -1,4 +1,4 @@
-"""Texels of an avatar's textures: PNG files decoded, and cut into their tiles."""
+"""Texels of an avatar's textures: PNG files made and decoded, and cut into their tiles."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ def decode_png(content: bytes) -> npt.NDArray[np.uint8]:
 
     with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
         return np.asarray(picture)
+
+
+def encode_png(picture: npt.NDArray[np.uint8], level: int = 6) -> bytes:
+    """A PNG file of an 8-bit RGBA picture (H, W, 4); ``level`` is zlib's, 0 (fast) to 9 (small)."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture), "RGBA").save(buffer, "PNG", compress_level=level)
+    return buffer.getvalue()
 
 
 def split_tiles(picture: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Checks that a PNG file is what an avatar's textures are, without decoding it into a picture.
+"""PNG files as avatars' textures are: their frame, and checks of one without decoding it into a picture.
 
 A decoder sees the file only after its header has been held against the expected size, and after the whole stream of
 pixels has been seen to be there and to be exactly as long as that size asks for.
@@ -17,6 +17,16 @@ RGBA = 6
 BYTES_PER_TEXEL = 4
 _BLOCK = 1 << 20
 _HIGHEST_FILTER = 4
+
+
+def png_of_rows(compressed: bytes, width: int, height: int) -> bytes:
+    """The 8-bit RGBA PNG file that holds rows of pixels, each behind its filter's number, compressed by zlib."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, RGBA, 0, 0, 0)
+    return SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", compressed) + chunk(b"IEND", b"")
 
 
 def check_png(content: bytes | memoryview, width: int, height: int, name: str) -> None:

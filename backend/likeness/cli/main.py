@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "learn an avatar from a capture: capture in, avatar.glb out",
     "bake": "write the avatar that a training job has learnt so far, without fine-tuning",
     "eval": "measure an avatar on frames that it has not seen",
+    "ablate": "learn avatars with one number changed at a time, and tell what each is worth",
     "render": "render an avatar to a picture, without Blender",
     "validate": "check an avatar file and tell what is in it",
     "bench": "measure speed and accuracy on this machine",

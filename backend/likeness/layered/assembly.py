@@ -114,8 +114,9 @@ def assembled(
         basis_count=preset.basis_count,
         feature_size=preset.feature_size,
     )
-    inside = [level <= 0 for level in preset.geometry.levels]
-    bare = [layer.bare * (not hidden) for layer, hidden in zip(layers, inside, strict=True)]
+    # Where no head mesh lies behind them, shells are all that shows the face.
+    clear = [level > 0 and preset.geometry.head_mesh for level in preset.geometry.levels]
+    bare = [layer.bare * stays for layer, stays in zip(layers, clear, strict=True)]
     canonical = np.concatenate([layer.mesh.positions for layer in layers])
     solid = np.concatenate([layer.solid for layer in layers])
     return AssembledLayers(proxies, canonical, np.concatenate(bare), solid)

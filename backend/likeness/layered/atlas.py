@@ -10,6 +10,7 @@ import xatlas
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from ..errors import LikenessError
 from .mesh import Mesh
 
 Array = npt.NDArray[np.float32]
@@ -88,7 +89,9 @@ def pack_charts(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating], ti
     Raises
     ------
     ValueError
-        If the tile is too small, or the charts do not fit into it at any scale that was tried.
+        If the tile is smaller than :data:`SMALLEST_TILE`.
+    LikenessError
+        If the charts do not fit into it at any scale that was tried.
     """
     if tile_size < SMALLEST_TILE:
         raise ValueError(f"a tile measures at least {SMALLEST_TILE} texels, not {tile_size}")
@@ -106,7 +109,8 @@ def pack_charts(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating], ti
             fails = scale
         scale = 0.5 * (fits + fails) if fits and fails else scale * inside / size * (1.02 if fits else 0.95)
     if best is None:
-        raise ValueError(f"{charts.chart_of_faces().max() + 1} charts do not fit into a tile of {tile_size} texels")
+        count = charts.chart_of_faces().max() + 1
+        raise LikenessError(f"{count} charts do not fit into a tile of {tile_size} texels; choose a larger tile_size.")
     return Atlas(((best.uv + GUTTER / 2) / tile_size).astype(np.float32), best.faces_uv)
 
 

@@ -36,7 +36,7 @@ def bake(learned: StageOne, frames: TrainingFrames, capture: Capture, preset: Pr
         return first_looked(layers, in_main_memory(frames), preset, seed=0)
     proxies = layers.proxies.torch()
     canonical, layout = torch.as_tensor(layers.canonical), proxies.layout
-    prior = torch.as_tensor(layers.opacity_prior(preset.geometry.initial_alpha))[:, None]
+    prior = torch.as_tensor(layers.opacity_prior(preset.geometry.opacities))[:, None]
 
     def look(texels: BakedTexels) -> torch.Tensor:
         points = texels.interpolated(proxies, canonical)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 
 from ..asset.layered import Layer, LayeredAvatar
+from ..asset.packing import packed
+from ..asset.pictures import encode_png
 from ..head.model import HeadModel
 from .compositing import linear_to_srgb, srgb_to_linear
 from .decoder import AppearanceDecoder, SpatialWeights, basis_weights
@@ -32,7 +32,7 @@ def export_avatar(
     gutter: int,
     report: dict[str, Any],
 ) -> LayeredAvatar:
-    """Build the avatar that :func:`likeness.asset.write_layered_avatar` writes.
+    """Build the avatar that :func:`likeness.asset.write_layered_avatar` writes, packed to be sent.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def export_avatar(
             Layer(
                 level=float(plain.levels[index]),
                 **_split_vertices(plain, index),
-                features=encode_png(_feature_picture(texels, layout, gutter)),
-                bases=encode_png(_basis_picture(texels, layout, gutter, columns)),
-                preview=encode_png(preview),
+                features=encode_png(_feature_picture(texels, layout, gutter), 0),
+                bases=encode_png(_basis_picture(texels, layout, gutter, columns), 0),
+                preview=encode_png(preview, 0),
             )
         )
-    return LayeredAvatar(
+    avatar = LayeredAvatar(
         layers=tuple(layers),
         joints=plain.joints,
         expression_names=head.expression_names,
@@ -83,6 +83,7 @@ def export_avatar(
         head_name=head.name,
         report=report,
     )
+    return packed(avatar)
 
 
 def _split_vertices(proxies: Proxies, index: int) -> dict[str, Any]:
@@ -145,10 +146,3 @@ def _preview(texture: torch.Tensor, normals: torch.Tensor, spatial: SpatialWeigh
         alphas = (shares * alphas).sum(1, keepdim=True) if layout.alpha_count > 1 else alphas
     picture = torch.cat([colours, alphas], 1).view(size, size, 4)
     return (picture * 255 + 0.5).clamp(0, 255).to(torch.uint8).cpu().numpy()
-
-
-def encode_png(picture: Bytes) -> bytes:
-    """A PNG file of an 8-bit RGBA picture (H, W, 4)."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture, "RGBA").save(buffer, "PNG", compress_level=6)
-    return buffer.getvalue()

@@ -26,6 +26,7 @@ from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections, TorchPose
 from .finetune_state import Course, Scene, checkpoint_of, restore
 from .frames import TrainingFrames
+from .perceptual import chosen_patches, patch_loss
 from .presets import FineTuningPreset, Preset
 from .preview import side_by_side
 from .proxies import Proxies
@@ -191,7 +192,9 @@ def _loss(
         camera = replace(camera, cx=camera.cx + random.uniform(-0.5, 0.5), cy=camera.cy + random.uniform(-0.5, 0.5))
         vertices = scene.vertices(scene.corrections, pose, index, camera)
     triangles = visible_triangles(proxies, vertices, camera, scene.rasteriser)
-    pixels = _chosen_pixels(triangles, frames, index, numbers)
+    patches = _whole_patches(triangles, frames, index, numbers)
+    scattered = replace(numbers, pixels=max(1, numbers.pixels - patches.numel())) if patches.numel() else numbers
+    pixels = torch.cat([patches.flatten(), _chosen_pixels(triangles, frames, index, scattered)])
     if index not in scene.normals:
         # Corrections turn normals by a fraction of a degree, so they are computed once per frame, from those that
         # learning began with: whoever goes on from a checkpoint finds the same.
@@ -205,8 +208,12 @@ def _loss(
     background = _background(random).to(device)
     picture = composite(colours, alphas)
     truth, matte = target(frames, index, pixels, background)
-    error = linear_to_srgb(over(picture, background)) - linear_to_srgb(truth)
+    shown, wanted = linear_to_srgb(over(picture, background)), linear_to_srgb(truth)
+    error = shown - wanted
     loss = error.abs().mean() + numbers.squared_weight * error.square().mean()
+    if patches.numel():
+        cut = (part[: patches.numel()].view(*patches.shape, 3).permute(0, 3, 1, 2) for part in (shown, wanted))
+        loss = loss + numbers.perceptual_weight * patch_loss(numbers.perceptual_loss, device)(*cut)
     loss = loss + numbers.alpha_weight * (picture[:, 3] - matte).abs().mean()
     if numbers.distortion_weight:
         loss = loss + numbers.distortion_weight * distortion(layer_shares(alphas), 100 * proxies.levels)
@@ -260,17 +267,34 @@ def _chosen_pixels(
 
     Neighbouring pixels share texels, so a patch costs less than as many scattered pixels.
     """
-    shown = (triangles >= 0).any(0) | (frames.mattes[index].view(-1) > 0)
-    anywhere, face = shown.nonzero()[:, 0], frames.face_masks[index].view(-1).nonzero()[:, 0]
     patches = max(1, numbers.pixels // numbers.patch**2)
-    in_face = round(numbers.face_share * patches) if len(face) else 0
-    middles = torch.cat([_drawn(face, in_face), _drawn(anywhere, patches - in_face)])
+    middles = _middles(triangles, frames, index, numbers.face_share, patches)
     width, height = frames.size
     steps = torch.arange(numbers.patch, device=middles.device) - numbers.patch // 2
     columns = (middles % width)[:, None, None] + steps
     rows = (middles // width)[:, None, None] + steps[:, None]
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     return (rows * width + columns)[inside]
+
+
+def _whole_patches(
+    triangles: torch.Tensor, frames: TrainingFrames, index: int, numbers: FineTuningPreset
+) -> torch.Tensor:
+    """Pixels (N, side, side) of whole patches for the perceptual loss, a share of them about the face; maybe none."""
+    side = min(numbers.perceptual_side, *frames.size)
+    count = max(1, round(numbers.perceptual_share * numbers.pixels / side**2)) if numbers.perceptual_weight else 0
+    middles = _middles(triangles, frames, index, numbers.face_share, count)
+    return chosen_patches(middles, frames.size, side)
+
+
+def _middles(
+    triangles: torch.Tensor, frames: TrainingFrames, index: int, face_share: float, count: int
+) -> torch.Tensor:
+    """Pixels (N,) where a layer or the matte is, a share of them in the face."""
+    shown = (triangles >= 0).any(0) | (frames.mattes[index].view(-1) > 0)
+    anywhere, face = shown.nonzero()[:, 0], frames.face_masks[index].view(-1).nonzero()[:, 0]
+    in_face = round(face_share * count) if len(face) else 0
+    return torch.cat([_drawn(face, in_face), _drawn(anywhere, count - in_face)])
 
 
 def _drawn(candidates: torch.Tensor, count: int) -> torch.Tensor:

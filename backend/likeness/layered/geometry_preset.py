@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+SOLID_ALPHA = 0.95
+"""First opacity of the innermost shell where neither head mesh nor core lies behind it."""
+
+SHELL_CURVE = (0.001, 0.0025, 0.0055, 0.0095, 0.015, 0.023)
+"""Levels of six shells, metres; other numbers of shells lie along the same curve."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +111,16 @@ class GeometryPreset:
 
     Attributes
     ----------
+    core : bool
+        Whether there is an innermost layer, the opaque core, that closes gaps between face and hair.
+    head_mesh : bool
+        Whether the head model's own mesh is a layer: it alone can show teeth behind lips.
     core_level : float
-        Level of the innermost layer, the opaque core that closes gaps between face and hair, metres.
+        Level of the core, metres.
     shell_levels : tuple of float
         Levels of the shells outside the head-mesh layer, ascending, metres; the surface itself is level 0.
     initial_alpha : tuple of float
-        Opacity that each layer starts with: core, head mesh, shells.
+        Opacity that layers start with: core, head mesh, then shells; the last one stands for all further shells.
     cell : float
         Grid cell of the fields, metres.
     extraction_cell : float
@@ -122,9 +134,11 @@ class GeometryPreset:
     stage_one : StageOnePreset
     """
 
+    core: bool = True
+    head_mesh: bool = True
     core_level: float = -0.0035
-    shell_levels: tuple[float, ...] = (0.001, 0.0025, 0.0055, 0.0095, 0.015, 0.023)
-    initial_alpha: tuple[float, ...] = (0.98, 0.95, 0.1, 0.08, 0.05, 0.05, 0.05, 0.05)
+    shell_levels: tuple[float, ...] = SHELL_CURVE
+    initial_alpha: tuple[float, ...] = (0.98, 0.95, 0.1, 0.08, 0.05)
     cell: float = 0.0033
     extraction_cell: float = 0.0045
     core_faces: int = 4000
@@ -137,4 +151,34 @@ class GeometryPreset:
     @property
     def levels(self) -> tuple[float, ...]:
         """Levels of all layers, inner to outer; the head-mesh layer counts as level 0."""
-        return (self.core_level, 0.0, *self.shell_levels)
+        return (self.core_level,) * self.core + (0.0,) * self.head_mesh + self.shell_levels
+
+    @property
+    def opacities(self) -> tuple[float, ...]:
+        """Opacity that each layer starts with, inner to outer."""
+        core, head, *shells = self.initial_alpha
+        shells += [shells[-1]] * (len(self.shell_levels) - len(shells))
+        if not self.head_mesh:
+            shells[0] = SOLID_ALPHA
+        return (core,) * self.core + (head,) * self.head_mesh + tuple(shells[: len(self.shell_levels)])
+
+    def with_layers(self, count: int) -> GeometryPreset:
+        """The same with so many layers: first the innermost shell alone, then the head mesh, the core, more shells.
+
+        Parameters
+        ----------
+        count : int
+            At least one.
+        """
+        core, head_mesh = count > 2, count > 1
+        shells = count - core - head_mesh
+        # So many steps of equal length along the curve, from its start; beyond its end it goes on straight.
+        places = np.arange(shells) * len(SHELL_CURVE) / shells
+        beyond = np.maximum(places - (len(SHELL_CURVE) - 1), 0) * (SHELL_CURVE[-1] - SHELL_CURVE[-2])
+        levels = np.interp(places, np.arange(len(SHELL_CURVE)), SHELL_CURVE) + beyond
+        return replace(self, core=core, head_mesh=head_mesh, shell_levels=tuple(levels.round(5).tolist()))
+
+    def with_faces(self, factor: float) -> GeometryPreset:
+        """The same with ``factor`` times as many triangles in each layer."""
+        names = ("core_faces", "head_faces", "shell_faces")
+        return replace(self, **{name: round(factor * getattr(self, name)) for name in names})

@@ -44,7 +44,7 @@ def hull_proxies(frames: TrainingFrames, capture: Capture, preset: Preset, seed:
 def first_looked(layers: AssembledLayers, frames: TrainingFrames, preset: Preset, seed: int) -> Proxies:
     """Layers with first textures, as torch tensors."""
     proxies = layers.proxies.torch()
-    opacity = torch.as_tensor(layers.opacity_prior(preset.geometry.initial_alpha))
+    opacity = torch.as_tensor(layers.opacity_prior(preset.geometry.opacities))
     texels = baked_texels(proxies, WarpRasteriser())
     values = first_textures(proxies, texels, frames, opacity=opacity, seed=seed)
     proxies.textures[texels.layers, texels.rows, texels.columns] = values

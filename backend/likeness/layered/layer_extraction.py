@@ -68,7 +68,7 @@ def training_layers(
     return TrainingLayers(
         result.proxies.torch(),
         torch.as_tensor(result.canonical),
-        torch.as_tensor(result.opacity_prior(geometry.initial_alpha)),
+        torch.as_tensor(result.opacity_prior(geometry.opacities)),
         torch.tensor([level == 0.0 for level in geometry.levels]),
         torch.as_tensor(_skin_points(field)),
         field,

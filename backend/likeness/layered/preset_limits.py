@@ -1,0 +1,121 @@
+"""Which numbers of a preset nothing can be learnt with: told before the work begins, and not hours later."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, is_dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ..asset import invariants
+from ..errors import LikenessError
+from .atlas import SMALLEST_TILE
+from .perceptual import KINDS, smallest_patch
+
+if TYPE_CHECKING:
+    from .presets import Preset
+
+SMALLEST_PICTURE = 16
+"""Pixels of the longer side."""
+
+FEWEST_FACES = 50
+"""Triangles of a layer."""
+
+_COUNTS = (
+    "picture_size", "hidden_size", "geometry.hull_frames", "geometry.stage_one.steps", "geometry.stage_one.pixels",
+    "fine_tuning.pixels", "fine_tuning.patch", "fine_tuning.correction_interval", "fine_tuning.inspected_frames",
+)  # fmt: skip
+_LENGTHS = ("geometry.cell", "geometry.extraction_cell", "geometry.stage_one.cell")
+_SHARES = (
+    "stage_one_share", "fine_tuning.face_share", "fine_tuning.final_rate", "fine_tuning.correction_start",
+    "fine_tuning.perceptual_share",
+)  # fmt: skip
+
+
+def check_preset(preset: Preset) -> None:
+    """Check that an avatar can be learnt and written with a preset's numbers.
+
+    Raises
+    ------
+    LikenessError
+        That names the first number that is impossible, and what is possible.
+    """
+    for name, value in _numbers(preset, ""):
+        if not math.isfinite(value) or (value < 0 and name.rsplit(".", 1)[-1] != "core_level"):
+            raise LikenessError(f"{name} is {value}; it must be zero or more.")
+    for name in _COUNTS:
+        _demand(_value(preset, name) >= 1, name, preset, "1 or more are needed")
+    for name in _LENGTHS:
+        _demand(0.0005 <= _value(preset, name) <= 0.05, name, preset, "0.0005 to 0.05 metres are possible")
+    for name in _SHARES:
+        _demand(_value(preset, name) <= 1, name, preset, "it is a share, from 0 to 1")
+    for name in ("geometry.core_faces", "geometry.head_faces", "geometry.shell_faces"):
+        _demand(
+            FEWEST_FACES <= _value(preset, name) <= invariants.MOST_TRIANGLES, name, preset, "50 or more are needed"
+        )
+    _demand(preset.picture_size >= SMALLEST_PICTURE, "picture_size", preset, f"at least {SMALLEST_PICTURE} are needed")
+    _demand(preset.tile_size >= SMALLEST_TILE, "tile_size", preset, f"at least {SMALLEST_TILE} are needed")
+    _demand(preset.hidden_size <= invariants.LARGEST_HIDDEN, "hidden_size", preset, "256 is the most")
+    _check_layers(preset)
+    _check_perceptual(preset)
+    columns = math.ceil(math.sqrt(max(1, preset.basis_count)))
+    try:
+        invariants.check_layout(
+            layers=len(preset.geometry.levels),
+            basis_count=preset.basis_count,
+            feature_size=preset.feature_size,
+            tile_size=preset.tile_size,
+            gutter=preset.gutter,
+            atlas_columns=columns,
+        )
+    except LikenessError as problem:
+        raise LikenessError(f"No avatar's file can hold this: {problem}.") from None
+
+
+def _check_layers(preset: Preset) -> None:
+    geometry = preset.geometry
+    levels = geometry.shell_levels
+    if not levels or levels[0] <= 0 or any(above <= below for below, above in pairwise(levels)):
+        raise LikenessError(f"geometry.shell_levels is {levels}; give one or more ascending levels above zero, metres.")
+    _demand(geometry.core_level < 0, "geometry.core_level", preset, "the core lies inside, so it is below zero")
+    if len(geometry.initial_alpha) < 3 or max(geometry.initial_alpha) > 1:
+        raise LikenessError(
+            f"geometry.initial_alpha is {geometry.initial_alpha}; give 0 to 1 for the core, the head mesh and shells."
+        )
+
+
+def _check_perceptual(preset: Preset) -> None:
+    tuning = preset.fine_tuning
+    if tuning.perceptual_loss not in KINDS:
+        raise LikenessError(
+            f"fine_tuning.perceptual_loss is {tuning.perceptual_loss!r}; choose one of {', '.join(KINDS)}."
+        )
+    least = smallest_patch(tuning.perceptual_loss)
+    if tuning.perceptual_weight:
+        _demand(tuning.perceptual_side >= least, "fine_tuning.perceptual_side", preset, f"at least {least} are needed")
+
+
+def _numbers(part: Any, place: str) -> list[tuple[str, float]]:
+    """All numbers inside, by their dotted names."""
+    found: list[tuple[str, float]] = []
+    for entry in fields(part):
+        value, name = getattr(part, entry.name), f"{place}{entry.name}"
+        if is_dataclass(value):
+            found += _numbers(value, f"{name}.")
+        elif isinstance(value, tuple):
+            found += [(name, float(number)) for number in value]
+        elif isinstance(value, int | float):
+            found.append((name, float(value)))
+    return found
+
+
+def _value(preset: Preset, name: str) -> float:
+    value: Any = preset
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _demand(fine: bool, name: str, preset: Preset, words: str) -> None:
+    if not fine:
+        raise LikenessError(f"{name} is {_value(preset, name)}; {words}.")

@@ -1,0 +1,67 @@
+"""Losses on patches: zero for the truth, blind to what pixels see to, sharp-eyed for what pixels blur."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from likeness.errors import LikenessError
+from likeness.evaluate.metrics import ssim
+from likeness.layered import perceptual
+from likeness.layered.perceptual import chosen_patches, patch_loss, pyramid_difference, smallest_patch, structure
+from torch.nn.functional import avg_pool2d, interpolate
+
+SIDE = 32
+
+
+@pytest.fixture
+def truth() -> torch.Tensor:
+    return torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("kind", ["pyramid", "structure"])
+def test_the_truth_costs_nothing_and_a_blur_costs_more_than_noise_of_its_size(truth, kind):
+    loss = patch_loss(kind)
+    assert loss(truth, truth) == pytest.approx(0, abs=1e-6)
+    blurred = interpolate(avg_pool2d(truth, 2), scale_factor=2.0, mode="bilinear")
+    brighter = truth + (blurred - truth).abs().mean()
+    assert loss(blurred, truth) > 2 * loss(brighter, truth)
+
+
+def test_an_octave_of_a_chequerboard_is_its_mean_difference():
+    """A board of single pixels vanishes when halved: its whole amplitude is in the finest octave."""
+    signs = torch.ones(SIDE)
+    signs[1::2] = -1
+    board = 0.1 * (signs[:, None] * signs).expand(1, 3, SIDE, SIDE)
+    assert pyramid_difference(0.5 + board, torch.full_like(board, 0.5)) == pytest.approx(0.1, abs=1e-6)
+
+
+def test_structure_is_the_similarity_that_evaluation_measures(truth):
+    """Scikit-image's on the windows that lie wholly inside, at two scales."""
+    wrong = (truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(4))).clamp(0, 1)
+    expected = []
+    for scale in (1, 2):
+        side = SIDE // scale
+        inside = np.zeros((side, side), bool)
+        inside[5 : side - 5, 5 : side - 5] = True
+        parts = (avg_pool2d(part, scale).permute(0, 2, 3, 1).numpy() for part in (wrong, truth))
+        expected.append(np.mean([ssim(ours, theirs, inside) for ours, theirs in zip(*parts, strict=True)]))
+    assert float(structure(wrong, truth)) == pytest.approx(np.mean(expected), abs=1e-4)
+
+
+def test_patches_are_whole_and_within_the_picture():
+    patches = chosen_patches(torch.tensor([0, 7 * 10 + 9, 3 * 10 + 5]), (10, 8), 4)
+    assert patches.shape == (3, 4, 4)
+    assert patches[0].tolist() == [[row * 10 + column for column in range(4)] for row in range(4)]
+    assert patches[1, -1, -1] == 7 * 10 + 9
+    assert patches[2, 2, 2] == 3 * 10 + 5
+
+
+def test_kinds_have_names(monkeypatch):
+    with pytest.raises(LikenessError, match="pyramid, structure, lpips"):
+        patch_loss("vgg")
+    patch_loss.cache_clear()
+    monkeypatch.setattr(perceptual, "load_lpips", lambda: None)
+    with pytest.raises(LikenessError, match="choose pyramid"):
+        patch_loss("lpips")
+    assert smallest_patch("structure") == 22
