@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LikenessError
 from .background import background_of
 from .cutting_out import Clip
 from .pictures import write_picture
@@ -55,13 +52,4 @@ def refine_mattes(clip: Clip, work: WorkFolder, watch: Stopwatch, report: Report
 def _frames(clip: Clip, indices: list[int] | range) -> Iterator[tuple[Picture, Floats]]:
     """Pictures (H, W, 3) with the network's probabilities (H, W)."""
     for index in indices:
-        picture = _read(clip.frames[index], cv2.IMREAD_COLOR)
-        person = _read(clip.mattes[index], cv2.IMREAD_GRAYSCALE).astype(np.float32) / np.float32(255)
-        yield np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), person
-
-
-def _read(path: Path, mode: int) -> Picture:
-    picture = cv2.imread(str(path), mode)
-    if picture is None:
-        raise LikenessError(f"{path}, written a moment ago, cannot be read; see whether the disk is full.")
-    return np.asarray(picture, np.uint8)
+        yield clip.picture(index), clip.matte(index).astype(np.float32) / np.float32(255)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +21,7 @@ from .work_folder import WorkFolder
 
 Array = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
+Picture = npt.NDArray[np.uint8]
 Report = Callable[[str, int, int], None]
 
 MISSED_SHARE = 0.2
@@ -58,6 +60,26 @@ class Clip:
     numbers: Indices
     starts: Indices
     count: int
+
+    def picture(self, index: int) -> Picture:
+        """A picture (S, S, 3), sRGB.
+
+        Raises
+        ------
+        LikenessError
+            If it cannot be read any more.
+        """
+        return np.asarray(cv2.cvtColor(_read(self.frames[index], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+
+    def matte(self, index: int) -> Picture:
+        """The matte (S, S) of a picture.
+
+        Raises
+        ------
+        LikenessError
+            If it cannot be read any more.
+        """
+        return _read(self.mattes[index], cv2.IMREAD_GRAYSCALE)
 
     @property
     def left_out(self) -> list[list[int]]:
@@ -139,6 +161,13 @@ def shot_starts(numbers: Indices, cuts: Indices) -> Indices:
     after_gaps = np.flatnonzero(np.diff(numbers) > LOST + 1) + 1
     starts = np.union1d(after_cuts, after_gaps)
     return starts[(starts > 0) & (starts < len(numbers))].astype(np.intp)
+
+
+def _read(path: Path, mode: int) -> Picture:
+    picture = cv2.imread(str(path), mode)
+    if picture is None:
+        raise LikenessError(f"{path}, written a moment ago, cannot be read; see whether the disk is full.")
+    return np.asarray(picture, np.uint8)
 
 
 def _filled(places: Array) -> Array:

@@ -18,6 +18,7 @@ from .cutting_out import Clip, cut_out
 from .fitting.correspondence import personal_head
 from .fitting.fit import fit_clip
 from .fitting.points import COUNT, point_model
+from .fitting.priors import ExpressionPrior, expression_prior, with_gaze
 from .fitting.residuals import PICTURE, Unknowns
 from .gaze import track_gaze
 from .model import Capture
@@ -50,6 +51,7 @@ def track_video(
     size: int = 512,
     held_out_fraction: float = 0.2,
     focal: float | None = None,
+    photometric: bool = False,
     provenance: Mapping[str, str] | None = None,
     progress: Report | None = None,
 ) -> Capture:
@@ -80,6 +82,8 @@ def track_video(
         Part of the frames, at the end, on which nothing is fitted but their own pose and expression; 0..0.5.
     focal : float, optional
         Focal length of the video, its own pixels. Without it, 2.2 times the side of the square that is kept.
+    photometric : bool
+        Whether the fit to landmarks is refined by the colours of the skin; see :mod:`likeness.capture.photometric`.
     provenance : mapping of str to str, optional
         What is known of where the video came from; kept in the capture.
     progress : callable, optional
@@ -112,7 +116,7 @@ def track_video(
             plan = plan_tracking(_surveyed(source, work, watch, report), source, size)
             clip = refine_mattes(cut_out(source, plan, work, watch, report), work, watch, report)
             pixels = focal * plan.crop.size / plan.crop.side if focal else FOCAL_OVER_SIDE * plan.crop.size
-            capture = _fitted(clip, plan, head, pixels, held_out_fraction, work, watch, report)
+            capture = _fitted(clip, plan, head, pixels, held_out_fraction, photometric, work, watch, report)
             told = {
                 "source": video.name,
                 "made by": "likeness track",
@@ -192,6 +196,7 @@ def _fitted(
     head: HeadModel,
     focal: float,
     held_out_fraction: float,
+    photometric: bool,
     work: WorkFolder,
     watch: Stopwatch,
     report: Report,
@@ -206,6 +211,26 @@ def _fitted(
             centred = _centred(clip.landmarks, size, plan.crop.middle)
             found = _fit(centred, clip.starts, head, focal * PICTURE / size, training, report)
         work.finish_stage(stage, found)
+    if photometric:
+        refined = work.stage(f"{stage}-photometric")
+        if refined is None:
+            # Only this needs the rasteriser, which takes seconds to load.
+            from .photometric.refine import Pictures, refine_clip
+
+            with watch.measuring("photometric"):
+                centred = _centred(clip.landmarks, size, plan.crop.middle)
+                pictures = Pictures(clip.picture, size, plan.crop.middle)
+                refined = _refit(
+                    found,
+                    centred,
+                    clip.starts,
+                    head,
+                    lambda person, prior, unknowns: refine_clip(
+                        person, prior, centred, unknowns, pictures, training, clip.starts, report
+                    ),
+                )
+            work.finish_stage(f"{stage}-photometric", refined)
+        found = refined
     return _capture(found, clip.landmarks, head, size, plan.crop.middle, training, plan.frame_rate)
 
 
@@ -225,12 +250,7 @@ def _capture(
 ) -> Capture:
     """The capture of what :func:`_fit` found, with nothing said about where it came from."""
     count = len(landmarks)
-    head = replace(
-        head, landmark_triangles=found["landmark_triangles"], landmark_barycentrics=found["landmark_barycentrics"]
-    )
-    unknowns = Unknowns(
-        found["identity"], float(found["log_focal"][0]), found["rotation"], found["translation"], found["expression"]
-    )
+    head, unknowns = _person(head, found), _unknowns(found)
     rig = motion(head, unknowns, found["gaze"], training)
     pixels = float(np.exp(unknowns.log_focal)) * size / PICTURE
     return Capture(
@@ -274,16 +294,48 @@ def _fit(
         gaze=lambda fitted: track_gaze(person, fitted, centred, starts)[0],
         starts=starts,
     )
+    return _found(person, unknowns, track_gaze(person, unknowns, centred, starts)[0])
+
+
+def _refit(
+    found: dict[str, np.ndarray],
+    centred: npt.NDArray[np.float64],
+    starts: Indices,
+    head: HeadModel,
+    refine: Callable[[HeadModel, ExpressionPrior, Unknowns], Unknowns],
+) -> dict[str, np.ndarray]:
+    """What :func:`_fit` found, with the head refined and the eyes following it."""
+    person = _person(head, found)
+    prior = expression_prior(head.expression_names, head.expression_range[:, 0].astype(np.float64))
+    unknowns = refine(person, with_gaze(prior, head.expression_names, found["gaze"]), _unknowns(found))
+    return _found(person, unknowns, track_gaze(person, unknowns, centred, starts)[0])
+
+
+def _found(person: HeadModel, unknowns: Unknowns, gaze: npt.NDArray[np.float64]) -> dict[str, np.ndarray]:
+    """Everything that was fitted, by name, as it is kept on disk."""
     return {
         "identity": unknowns.identity,
         "log_focal": np.array([unknowns.log_focal]),
         "rotation": unknowns.rotation,
         "translation": unknowns.translation,
         "expression": unknowns.expression,
-        "gaze": track_gaze(person, unknowns, centred, starts)[0],
+        "gaze": gaze,
         "landmark_triangles": person.landmark_triangles,
         "landmark_barycentrics": person.landmark_barycentrics,
     }
+
+
+def _unknowns(found: dict[str, np.ndarray]) -> Unknowns:
+    return Unknowns(
+        found["identity"], float(found["log_focal"][0]), found["rotation"], found["translation"], found["expression"]
+    )
+
+
+def _person(head: HeadModel, found: dict[str, np.ndarray]) -> HeadModel:
+    """The head with this person's points."""
+    return replace(
+        head, landmark_triangles=found["landmark_triangles"], landmark_barycentrics=found["landmark_barycentrics"]
+    )
 
 
 def _fit_fingerprint(head: HeadModel, focal: float, training: int) -> str:

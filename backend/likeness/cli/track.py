@@ -41,6 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="focal length in the video's own pixels, if it is known (default: 2.2 times the side of the kept square)",
     )
+    parser.add_argument(
+        "--photometric",
+        action="store_true",
+        help="after landmarks, move the head until the colours of its skin agree from frame to frame",
+    )
     parser.add_argument("--consent", default="", help="how the person shown has agreed; stored in the avatar")
     parser.add_argument("--overwrite", action="store_true", help="replace a capture that is already there")
 
@@ -62,6 +67,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             size=options.size,
             held_out_fraction=options.held_out,
             focal=options.focal,
+            photometric=options.photometric,
             provenance={"consent": options.consent} if options.consent else None,
             progress=lambda stage, done, total: bars(stage, done / max(total, 1)),
         )

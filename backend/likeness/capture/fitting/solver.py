@@ -22,6 +22,8 @@ from .residuals import POSE, Frames, Linearised, Unknowns, frame_energy, lineari
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Evidence = Callable[[Frames, Unknowns], tuple[Floats, Floats]]
+"""What else is known of some frames, whose unknowns are given: matrices (F, n, n) and gradients (F, n)."""
 
 CHUNK = 50
 """Frames linearised at a time, to bound memory."""
@@ -184,6 +186,7 @@ def solve_clip(
     unknowns: Unknowns,
     starts: Frames | None = None,
     iterations: int = 3,
+    evidence: Evidence | None = None,
 ) -> Unknowns:
     """Fit all frames together: expressions change smoothly from frame to frame, and so does the head's velocity.
 
@@ -194,6 +197,9 @@ def solve_clip(
     ----------
     starts : (S,) int, optional
         Frames that are not tied to the one before them.
+    iterations : int
+    evidence : callable, optional
+        Normal equations of what the points do not tell.
     """
     count = len(observed)
     edges = np.unique([0, count, *(starts if starts is not None else ())])
@@ -205,7 +211,13 @@ def solve_clip(
             if len(frames) < 2:
                 continue
             solved = _solve_window(
-                model, prior.at(frames), observed[frames], unknowns.at(frames), pinned=pinned, iterations=iterations
+                model,
+                prior.at(frames),
+                observed[frames],
+                unknowns.at(frames),
+                pinned=pinned,
+                iterations=iterations,
+                evidence=(lambda part, frames=frames: evidence(frames, part)) if evidence else None,
             )
             kept = np.arange(first, last)
             unknowns = unknowns.with_frames(kept, solved.at(kept - frames[0]))
@@ -213,7 +225,14 @@ def solve_clip(
 
 
 def _solve_window(
-    model: PointModel, prior: ExpressionPrior, observed: Floats, unknowns: Unknowns, *, pinned: bool, iterations: int
+    model: PointModel,
+    prior: ExpressionPrior,
+    observed: Floats,
+    unknowns: Unknowns,
+    *,
+    pinned: bool,
+    iterations: int,
+    evidence: Callable[[Unknowns], tuple[Floats, Floats]] | None,
 ) -> Unknowns:
     """Fit the frames of one window together; the first one stays as it is if it is pinned."""
     tie = np.concatenate([STEADINESS, prior.smoothness])
@@ -224,6 +243,9 @@ def _solve_window(
             for part in (unknowns.at(frames),)
         ]
         hessian, gradient = (np.concatenate(parts) for parts in zip(*systems, strict=True))
+        more = evidence(unknowns) if evidence else None
+        if more:
+            hessian, gradient = hessian + more[0], gradient + more[1]
         _damp(hessian, 1e-3)
         neighbours = np.full(len(observed), 2.0)
         neighbours[[0, -1]] = 1.0
@@ -240,8 +262,12 @@ def _solve_window(
         step = solve_chain(hessian, -tie * both_free, -gradient)
         best = _clip_cost(model, prior, observed, unknowns, usual)
         for shortening in (1.0, 0.5, 0.25, 0.125):
-            moved = unknowns.moved(shortening * step, model)
-            if _clip_cost(model, prior, observed, moved, usual) < best:
+            taken = shortening * step
+            moved = unknowns.moved(taken, model)
+            reached = _clip_cost(model, prior, observed, moved, usual)
+            if more:  # Looking again would cost as much as a step; near the solution the parabola is near enough.
+                reached += float((taken * (more[1] + 0.5 * (more[0] @ taken[..., None])[..., 0])).sum())
+            if reached < best:
                 unknowns = moved
                 break
         else:

@@ -1,0 +1,1 @@
+"""Photometric refinement: the tracked head moved until the pictures' colours agree with it, not landmarks alone."""
