@@ -24,5 +24,5 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     report = write_report(options.evaluation, options.avatar, options.out)
     for name, mark in report["marks"].items():
-        tell(options, f"{name:>20} {mark['value']:8.2f} {mark['unit']}")
+        tell(options, f"{name:>24} {mark['value']:8.4g} {mark['unit']}")
     return report

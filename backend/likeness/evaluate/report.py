@@ -130,7 +130,7 @@ def _page(summary: dict[str, Any], marks: dict[str, dict[str, Any]], from_video:
             "" if not relation else "yes" if (value <= bound if relation == "at most" else value >= bound) else "**no**"
         )
         goal = f"{relation} {bound:g}" if relation else ""
-        rows.append(f"| `{name}` | {value:.2f} | {mark['unit']} | {goal} | {met} |")
+        rows.append(f"| `{name}` | {value:.4g} | {mark['unit']} | {goal} | {met} |")
     gain = marks["psnr_face"]["value"] - marks["baseline_psnr_face"]["value"]
     return "\n".join(
         [

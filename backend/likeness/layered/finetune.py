@@ -282,7 +282,9 @@ def _whole_patches(
 ) -> torch.Tensor:
     """Pixels (N, side, side) of whole patches for the perceptual loss, a share of them about the face; maybe none."""
     side = min(numbers.perceptual_side, *frames.size)
-    count = max(1, round(numbers.perceptual_share * numbers.pixels / side**2)) if numbers.perceptual_weight else 0
+    if not numbers.perceptual_weight:
+        return torch.zeros(0, side, side, dtype=torch.int64, device=triangles.device)
+    count = max(1, round(numbers.perceptual_share * numbers.pixels / side**2))
     middles = _middles(triangles, frames, index, numbers.face_share, count)
     return chosen_patches(middles, frames.size, side)
 
