@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .invariants import atlas_size, target_names
 from .layered import Layer, LayeredAvatar
 from .pictures import decode_png, split_tiles
 from .read import read_layered_avatar
+
+HEAD_MESH_LEVEL = 0.0
+"""The head mesh itself, which may be a part of a head: it need not enclose the core."""
 
 REPORT_ENTRIES = ("metrics", "provenance", "consent")
 """What a training report should say."""
@@ -118,7 +122,7 @@ def find_warnings(avatar: LayeredAvatar) -> Iterator[str]:
     for index, volume in enumerate(volumes):
         if volume <= 0:
             yield f"layer {index} is inside out: most of its triangles face inwards"
-        elif index and volume <= volumes[index - 1]:
+        elif index and volume <= volumes[index - 1] and avatar.layers[index].level != HEAD_MESH_LEVEL:
             yield f"layer {index} is smaller than layer {index - 1}, though it lies outside it"
     for index, layer in enumerate(avatar.layers):
         yield from _layer_warnings(avatar, layer, f"layer {index}")
@@ -142,8 +146,10 @@ def _layer_warnings(avatar: LayeredAvatar, layer: Layer, name: str) -> Iterator[
     unused = len(layer.positions) - len(np.unique(layer.faces))
     if unused:
         yield f"{name} has {unused} vertices that no triangle uses"
-    corners = layer.positions.astype(np.float64)[layer.faces]
-    flat = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) == 0
+    flat = _flat(layer.positions, layer.faces)
+    # Between closed lips or lids there may be triangles that only an expression opens.
+    for target in layer.expression_targets:
+        flat[flat] = _flat(layer.positions + target, layer.faces[flat])
     if flat.any():
         yield f"{name} has {int(flat.sum())} triangles without area"
     yield from _seam_warnings(layer, name)
@@ -155,6 +161,12 @@ def _layer_warnings(avatar: LayeredAvatar, layer: Layer, name: str) -> Iterator[
         yield f"{name} has {len(tiles)} equal basis textures"
     if not decode_png(layer.preview)[..., 3].any():
         yield f"{name} has a wholly transparent preview"
+
+
+def _flat(positions: npt.NDArray[np.float32], faces: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Which triangles have no area."""
+    corners = positions.astype(np.float64)[faces]
+    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) == 0
 
 
 def _seam_warnings(layer: Layer, name: str) -> Iterator[str]:

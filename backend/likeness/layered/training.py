@@ -119,6 +119,7 @@ def train(
             "seed": seed,
             "time": budget if math.isfinite(budget) else None,
             "capture": capture.folder.name,
+            "origin": _origin(capture),
             "fingerprint": capture_fingerprint(capture),
         }
         record = opened_record(out, facts, resume=resume)
@@ -169,17 +170,24 @@ def _trained(capture: Capture, preset: Preset, session: Session, seed: int, prog
             **record.seconds,
             "total_s": round(record.worked, 2),
             "steps": len(tuned.losses),
-            "loss": float(np.mean(tuned.losses[-100:] or [0.0])),
             "frames": len(capture.training),
             "held_out_frames": len(capture.held_out),
             "picture_size": preset.picture_size,
             "seed": seed,
             "likeness_version": __version__,
         },
-        "capture": dict(capture.provenance),
-        "consent": capture.provenance.get("consent", "not stated"),
+        "metrics": {"training_loss": float(np.mean(tuned.losses[-100:] or [0.0]))},
+        **_origin(capture),
     }
     return _exported(replace(proxies, textures=textures), tuned.decoder, capture.head, preset.gutter, report)
+
+
+def _origin(capture: Capture) -> dict[str, Any]:
+    """Where an avatar comes from, and how the person shown has agreed."""
+    return {
+        "provenance": dict(capture.provenance),
+        "consent": capture.provenance.get("consent", "not stated"),
+    }
 
 
 def _shape(
@@ -302,7 +310,8 @@ def bake_only(out: Path) -> LayeredAvatar:
     decoder.load_state_dict(weights)
     training = {"preset": log["preset"]["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
     proxies = replace(proxies, textures=textures)
-    return _exported(proxies, decoder, head, int(log["preset"]["gutter"]), {"training": training})
+    report = {"training": training, **log["origin"]}
+    return _exported(proxies, decoder, head, int(log["preset"]["gutter"]), report)
 
 
 def _learnt_so_far(out: Path, proxies: Proxies) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
