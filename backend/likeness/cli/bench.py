@@ -13,6 +13,7 @@ from .terminal import tell
 BENCHMARKS = {
     "raster": "rasterising, texture sampling and hash grids against plain PyTorch and NumPy",
     "engines": "Blender's pictures of an avatar against the NumPy run-time's",
+    "train": "learning a surface by layer meshes against marching and root finding",
     "track": "how well and fast a video is tracked, or how far that is from known parameters",
 }
 
@@ -38,11 +39,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     track.add_argument(
         "--sample", action="store_true", help="track the sample capture instead, and compare with its true parameters"
     )
+    train = parser.add_argument_group("train")
+    train.add_argument("--capture", type=Path, help="a capture folder (default: the sample capture)")
+    train.add_argument("--preset", default="preview", help="whose settings are measured (default: preview)")
+    train.add_argument("--seconds", type=float, default=90.0, help="time for each of the two trainings (default: 90)")
+    train.add_argument("--rays", type=int, default=500, help="rays of each frame whose hits are compared")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change one number of the preset; may be given again",
+    )
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the command."""
-    result = {"raster": _raster, "engines": _engines, "track": _track}[options.name](options)
+    result = {"raster": _raster, "engines": _engines, "train": _train, "track": _track}[options.name](options)
     for name, mark in result["marks"].items():
         tell(options, f"{name:>32} {mark['value']:10.3f} {mark['unit']}")
     if "table" in result:
@@ -65,6 +78,17 @@ def _engines(options: argparse.Namespace) -> dict[str, Any]:
     if not (options.avatar and options.blender and options.out):
         raise LikenessError("likeness bench engines needs --avatar, --blender and --out.")
     return bench_engines(options.avatar, options.blender, options.out, options.size)
+
+
+def _train(options: argparse.Namespace) -> dict[str, Any]:
+    from ..bench.train import bench_train
+    from ..capture.sample import sample_capture
+    from ..capture.storage import load_capture
+    from ..layered.presets import preset_named, with_overrides
+
+    preset = with_overrides(preset_named(options.preset), options.set)
+    capture = load_capture(options.capture) if options.capture else sample_capture()
+    return bench_train(capture, preset, seconds=options.seconds, rays=options.rays)
 
 
 def _track(options: argparse.Namespace) -> dict[str, Any]:

@@ -90,11 +90,11 @@ def train_stage_one(
     course = begun(state, preset, np.random.default_rng(seed), watch.restored)
     if watch.restored is not None:
         watch.went_on(watch.restored)
-    _train(state, course, frames, preset, rasteriser or WarpRasteriser(), seconds, watch, progress)
+    take_steps(state, course, frames, preset, rasteriser or WarpRasteriser(), seconds, watch, progress)
     return state
 
 
-def _train(
+def take_steps(
     state: StageOne,
     course: Course,
     frames: TrainingFrames,
@@ -102,9 +102,10 @@ def _train(
     rasteriser: Rasteriser,
     seconds: float,
     watch: Watch,
-    progress: Progress,
+    progress: Progress = lambda stage, done, message: None,
+    find: SurfaceFinder = mesh_surface,
 ) -> None:
-    """Take all steps that are left."""
+    """Take all steps that are left, or as many as the time allows; ``find`` says how hits are found."""
     numbers, tuning, optimiser = preset.geometry.stage_one, preset.fine_tuning, course.optimiser
     rates = [group["lr"] for group in optimiser.param_groups]
     while (done := part_done(len(state.losses), numbers.steps, watch.clock.elapsed, seconds)) < 1:
@@ -118,7 +119,7 @@ def _train(
         index = course.order.pop()
         correct = done >= tuning.correction_start and step % tuning.correction_interval == 0
         loss = stage_one_loss(
-            state, course.layers, frames, index, preset, rasteriser, correct=correct, random=course.random
+            state, course.layers, frames, index, preset, rasteriser, correct=correct, random=course.random, find=find
         )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -137,20 +138,39 @@ def _train(
     progress("Surface", 1.0, described(state.losses))
 
 
-@torch.no_grad()
 def _preview(state: StageOne, course: Course, frames: TrainingFrames, preset: Preset, rasteriser: Rasteriser) -> bytes:
     """A training frame beside what its pose looks like now."""
-    layers, index = course.layers, frames.training[len(frames.training) // 2]
-    camera, pose = frames.cameras[index], TorchPose.of_frame(frames, index)
-    weights = state.torso(layers.canonical, layers.proxies.skin_weights)
-    posed = posed_vertices(replace(layers.proxies, skin_weights=weights), state.corrections.corrected(pose, index))
-    vertices = camera_vertices(posed, camera, state.corrections.camera_shift[index])
-    triangles = visible_triangles(layers.proxies, vertices, camera, rasteriser)
+    index = frames.training[len(frames.training) // 2]
+    picture = rendered(state, course.layers, frames, index, preset, rasteriser)
+    return side_by_side(filmed(frames, index), picture, frames.size)
+
+
+@torch.no_grad()
+def rendered(
+    state: StageOne,
+    layers: TrainingLayers,
+    frames: TrainingFrames,
+    index: int,
+    preset: Preset,
+    rasteriser: Rasteriser,
+) -> torch.Tensor:
+    """A frame's pose as it looks so far: (H * W, 4), linear light, premultiplied by the alpha in the last channel."""
+    surface = mesh_surface(state, view_of(state, layers, frames, index, rasteriser), preset)
+    return composite(*_shaded(state, surface, layout_of(preset), TorchPose.of_frame(frames, index).conditions))
+
+
+def view_of(
+    state: StageOne, layers: TrainingLayers, frames: TrainingFrames, index: int, rasteriser: Rasteriser
+) -> View:
+    """All of a frame's rays, with what layers show along them."""
+    camera = frames.cameras[index]
+    posed = state.corrections.corrected(TorchPose.of_frame(frames, index), index)
     shift = state.corrections.camera_shift[index]
-    view = View(layers, vertices, triangles, ray_directions(camera), pose, camera, shift)
-    surface = mesh_surface(state, view, preset)
-    shaded = _shaded(state, surface, layout_of(preset), pose.conditions)
-    return side_by_side(filmed(frames, index), composite(*shaded), frames.size)
+    weights = state.torso(layers.canonical, layers.proxies.skin_weights)
+    vertices = posed_vertices(replace(layers.proxies, skin_weights=weights), posed)
+    vertices = camera_vertices(vertices, camera, shift)
+    triangles = visible_triangles(layers.proxies, vertices, camera, rasteriser)
+    return View(layers, vertices, triangles, ray_directions(camera), posed, camera, shift)
 
 
 def _shaded(
@@ -178,20 +198,13 @@ def stage_one_loss(
     find: SurfaceFinder = mesh_surface,
 ) -> torch.Tensor:
     """Loss of one training frame on some of its pixels: picture, matte, outline, skin, smoothness, distortion."""
-    numbers, tuning, camera = preset.geometry.stage_one, preset.fine_tuning, frames.cameras[index]
-    pose = TorchPose.of_frame(frames, index)
+    numbers, tuning, pose = preset.geometry.stage_one, preset.fine_tuning, TorchPose.of_frame(frames, index)
     with torch.set_grad_enabled(correct):
-        posed = state.corrections.corrected(pose, index)
-        shift = state.corrections.camera_shift[index]
-        weights = state.torso(layers.canonical, layers.proxies.skin_weights)
-        proxies = replace(layers.proxies, skin_weights=weights)
-        vertices = camera_vertices(posed_vertices(proxies, posed), camera, shift)
-    triangles = visible_triangles(layers.proxies, vertices, camera, rasteriser)
+        whole = view_of(state, layers, frames, index, rasteriser)
     matte = frames.mattes[index].reshape(-1)
-    shown = ((triangles >= 0).any(0) | (matte > 0)).nonzero()[:, 0]
+    shown = ((whole.triangles >= 0).any(0) | (matte > 0)).nonzero()[:, 0]
     pixels = shown[torch.randint(len(shown), (numbers.pixels,))]
-    triangles, directions = triangles[:, pixels], ray_directions(camera)[pixels]
-    view = View(layers, vertices, triangles, directions, posed, camera, shift)
+    view = replace(whole, triangles=whole.triangles[:, pixels], directions=whole.directions[pixels])
     surface = find(state, view, preset)
     conditions = pose.conditions + tuning.expression_noise * torch.randn_like(pose.conditions)
     colours, alphas = _shaded(state, surface, layout_of(preset), conditions)
@@ -205,9 +218,9 @@ def stage_one_loss(
     outline = outline_loss(
         state.manifold,
         layers,
-        posed,
-        camera,
-        rays=directions,
+        view.pose,
+        view.camera,
+        rays=view.directions,
         triangles=surface.triangles,
         matte=share,
         hits=surface.outline,
