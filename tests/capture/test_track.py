@@ -109,6 +109,24 @@ def test_the_overlay_shows_every_frame(tracked):
     assert cv2.imread(str(tracked.folder / "tracking" / "residuals.png")).shape[0] > 400
 
 
+def test_colours_refine_the_fit_on_request(short_film, tracked, ict_head, tmp_path):
+    """The head then moves, but no further than what landmarks can tell."""
+    told: list[str] = []
+    refined = track_video(
+        short_film,
+        ict_head,
+        tmp_path / "capture",
+        photometric=True,
+        progress=lambda stage, done, total: told.append(stage),
+    )
+    assert "colours" in told
+    moved = np.linalg.norm(predicted_landmarks(refined)[:, :468] - predicted_landmarks(tracked)[:, :468], axis=-1)
+    # Of a picture 256 wide; a landmark's deviation is one pixel there.
+    assert 0.05 < moved.mean() < 2.0
+    assert (refined.identity == tracked.identity).all() and (refined.landmarks == tracked.landmarks).all()
+    assert (refined.expression >= 0).all() and (refined.expression <= 1).all()
+
+
 def test_native_libraries_stay_silent(short_film, tmp_path, capfd):
     track_video(short_film, standin(), tmp_path / "capture", size=128)
     assert capfd.readouterr() == ("", "")

@@ -74,6 +74,16 @@ class Errors:
     gaze_deg: float
 
 
+@dataclass(frozen=True)
+class _Way:
+    """How the sample's pictures become a film, and how that is tracked."""
+
+    side: int
+    frames: npt.NDArray[np.intp]
+    busy: bool = False
+    photometric: bool = False
+
+
 def bench_track(video: Path, head: HeadModel) -> dict[str, Marks]:
     """Track a video and measure it.
 
@@ -119,7 +129,7 @@ def bench_track(video: Path, head: HeadModel) -> dict[str, Marks]:
 
 
 def bench_sample() -> dict[str, Any]:
-    """Track the sample capture in eight ways and compare with its parameters and mattes.
+    """Track the sample capture in nine ways and compare with its parameters and mattes.
 
     Returns
     -------
@@ -142,17 +152,18 @@ def bench_sample() -> dict[str, Any]:
     halved = _from_landmarks(truth, truth.landmarks[second])
     rows.append({"way": "true landmarks, every 2nd frame", **vars(compare(truth, second, halved))})
     marks: Marks = {}
-    for name, side, frames, busy in (
-        ("film", truth.width, every, False),
-        ("film at 0.5x", truth.width // 2, every, False),
-        ("film at 2x", truth.width * 2, every, False),
-        ("film, every 2nd frame", truth.width, second, False),
-        ("film before a busy wall", truth.width, every, True),
+    for name, way in (
+        ("film", _Way(truth.width, every)),
+        ("film at 0.5x", _Way(truth.width // 2, every)),
+        ("film at 2x", _Way(truth.width * 2, every)),
+        ("film, every 2nd frame", _Way(truth.width, second)),
+        ("film before a busy wall", _Way(truth.width, every, busy=True)),
+        ("film, photometric", _Way(truth.width, every, photometric=True)),
     ):
-        errors, matte = _film_errors(truth, side, frames, busy)
+        errors, matte = _film_errors(truth, way)
         rows.append({"way": name, **vars(errors)})
-        if side == truth.width and frames is every:
-            marks["matte_busy_255" if busy else "matte_255"] = {"value": matte, "unit": "1/255"}
+        if name in ("film", "film before a busy wall"):
+            marks["matte_busy_255" if way.busy else "matte_255"] = {"value": matte, "unit": "1/255"}
     for row, prefix in ((rows[0], "true"), (rows[1], "noisy"), (rows[3], "film")):
         for what in ("shown", "face_mm", "turn_deg", "gaze_deg"):
             unit = {"shown": "", "face_mm": "mm"}.get(what, "deg")
@@ -229,19 +240,21 @@ def _from_landmarks(truth: Capture, landmarks: npt.NDArray[np.float32]) -> Captu
     return fit_landmarks(landmarks, truth.head, truth.width, middle, float(truth.intrinsics[0]))
 
 
-def _film_errors(truth: Capture, side: int, frames: npt.NDArray[np.intp], busy: bool) -> tuple[Errors, float]:
+def _film_errors(truth: Capture, way: _Way) -> tuple[Errors, float]:
     """Errors of parameters and of mattes where the sample's pictures, resized, are written as a film and tracked."""
+    side, frames = way.side, way.frames
     with tempfile.TemporaryDirectory() as scratch:
         film = Path(scratch) / "film.mp4"
         writer: Any = imageio_ffmpeg.write_frames(
             str(film), (side, side), codec="libx264", macro_block_size=2, output_params=["-crf", "8"]
         )
         writer.send(None)
-        for picture in _resized(truth, side, frames, busy):
+        for picture in _resized(truth, side, frames, way.busy):
             writer.send(picture)
         writer.close()
         focal = float(truth.intrinsics[0]) * side / truth.width
-        found = track_video(film, truth.head, Path(scratch) / "capture", size=max(side, 128), focal=focal)
+        place = Path(scratch) / "capture"
+        found = track_video(film, truth.head, place, size=max(side, 128), focal=focal, photometric=way.photometric)
         report = json.loads((found.folder / "tracking" / "report.json").read_text())
         missing = [np.arange(first, last + 1) for first, last in report["remarks"]["left out"]]
         kept = np.delete(frames, np.concatenate(missing)) if missing else frames

@@ -48,16 +48,13 @@ def guided_filter(guide: Floats, source: Floats, radius: int, epsilon: float, co
         for i in range(3)
         for j in range(i, 3)
     )
-    cross = mean(colour * value[..., None]) - mean_colour * mean_value[..., None]
+    x, y, z = np.moveaxis(mean(colour * value[..., None]) - mean_colour * mean_value[..., None], -1, 0)
     # The inverse of a symmetric 3 x 3 matrix by its cofactors: a solver called per pixel takes ten times as long.
-    cofactors = np.stack(
-        [yy * zz - yz**2, xz * yz - xy * zz, xy * yz - xz * yy, xx * zz - xz**2, xy * xz - xx * yz, xx * yy - xy**2], -1
-    )
-    a, b, c, d, e, f = np.moveaxis(cofactors, -1, 0)
-    rows = np.stack([np.stack([a, b, c], -1), np.stack([b, d, e], -1), np.stack([c, e, f], -1)], -2)
+    a, b, c = yy * zz - yz**2, xz * yz - xy * zz, xy * yz - xz * yy
+    d, e, f = xx * zz - xz**2, xy * xz - xx * yz, xx * yy - xy**2
     determinant = xx * a + xy * b + xz * c
-    slope = (rows @ cross[..., None])[..., 0] / determinant[..., None]
-    offset = mean_value - (slope * mean_colour).sum(-1)
-    fits = np.concatenate([mean(slope), mean(offset)[..., None]], -1).astype(np.float32)
+    slope = np.dstack([a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z]) / determinant[..., None]
+    offset = mean_value - np.einsum("hwc,hwc->hw", slope, mean_colour)
+    fits = np.dstack([mean(slope), mean(offset)]).astype(np.float32)
     fits = cv2.resize(fits, (width, height), interpolation=cv2.INTER_LINEAR)
-    return (fits[..., :3] * guide).sum(-1) + fits[..., 3]
+    return np.einsum("hwc,hwc->hw", fits[..., :3], guide) + fits[..., 3]

@@ -61,6 +61,7 @@ _SHARES = np.linspace(0, 1, 9, dtype=np.float32)
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # entries of a symmetric 3 x 3 matrix
 _DIAGONAL = np.array([[1], [0], [0], [1], [0], [1]], np.float32)
 _SWEEPS = 3
+_COARSE = 256  # colours are gathered from pictures about half as large, whatever the size
 _RANGE = 0.03  # shares this close to none or all are rounding
 
 
@@ -112,7 +113,8 @@ def refine_matte(picture: Picture, person: Floats, background: Background, befor
         share = np.where(band, ((refined - _RANGE) / (1 - 2 * _RANGE)).clip(0, 1), share)
         _fill_holes(share, person)
     if before is not None:
-        difference = ((colour - before.colour) ** 2).sum(-1)
+        change = colour - before.colour
+        difference = np.einsum("hwc,hwc->hw", change, change)
         # Beside something that has moved, nothing is the same.
         same = cv2.erode(np.exp(difference / np.float32(-2 * UNCHANGED**2)), np.ones((3, 3), np.uint8))
         share = share + np.float32(PERSISTENCE) * same * (before.share - share)
@@ -157,14 +159,15 @@ def _gathered(
 ) -> _Colours:
     """Mean and covariance of the masked colours around some pixels; from further away where there are none near."""
     height, width = mask.shape
-    half = (max(1, width // 2), max(1, height // 2))
-    small = cv2.resize(colour, half, interpolation=cv2.INTER_AREA)
-    whole = (cv2.resize(mask.astype(np.float32), half, interpolation=cv2.INTER_AREA) > 0.99).astype(np.float32)
+    coarser = 2 * max(1, round(max(height, width) / _COARSE))
+    size = (max(1, width // coarser), max(1, height // coarser))
+    small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
+    whole = (cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99).astype(np.float32)
     products = [small[..., i] * small[..., j] for i, j in _PAIRS]
     moments = np.dstack([np.ones_like(whole), small, *products]) * whole[..., None]
     # The far window's say is small, so that near colours win as soon as there are some.
-    sums = _mean_around(moments, radius // 2) + np.float32(0.05) * _mean_around(moments, 2 * radius)
-    found = sums[(rows // 2).clip(max=half[1] - 1), (columns // 2).clip(max=half[0] - 1)].T
+    sums = _mean_around(moments, radius // coarser) + np.float32(0.05) * _mean_around(moments, 4 * radius // coarser)
+    found = sums[(rows // coarser).clip(max=size[1] - 1), (columns // coarser).clip(max=size[0] - 1)].T
     weight = found[0].clip(1e-6)
     mean = found[1:4] / weight
     second = found[4:] / weight
