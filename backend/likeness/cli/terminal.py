@@ -35,7 +35,7 @@ def progress_bars() -> Iterator[Report]:
             tenth = int(done * 10 + 1e-9)
             if tenth > reached.get(stage, -1):
                 reached[stage] = tenth
-                print(f"{stage}: {tenth * 10} % {text}".rstrip(), file=sys.stderr, flush=True)
+                _print_line(f"{stage}: {tenth * 10} % {text}".rstrip())
 
         yield log
         return
@@ -60,7 +60,14 @@ def progress_bars() -> Iterator[Report]:
         yield draw
 
 
+def _print_line(text: str) -> None:
+    """A line on standard error, as far as its character set goes."""
+    known = sys.stderr.encoding or "utf-8"
+    print(text.encode(known, "replace").decode(known), file=sys.stderr, flush=True)
+
+
 def tell(options: argparse.Namespace, text: str) -> None:
     """Print a line for a person; silent when standard output belongs to the result as JSON."""
     if options.json != STANDARD_OUTPUT:
-        print(text, flush=True)
+        known = sys.stdout.encoding or "utf-8"
+        print(text.encode(known, "replace").decode(known), flush=True)

@@ -15,16 +15,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("capture", type=Path, help="a capture folder, from `likeness track` or `likeness sample`")
     parser.add_argument("avatar", type=Path, help="the .glb file to write")
-    parser.add_argument("--preset", default="preview", help="how much to spend: preview (default)")
+    parser.add_argument("--preset", default="preview", help="how much to spend: preview (default), standard or full")
     parser.add_argument("--job", type=Path, help="folder for what is learnt on the way (default: beside the avatar)")
-    parser.add_argument("--seconds", type=float, help="time for all of training; the preset's own by default")
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        help="time for all of training; the preset's own by default. With `inf` the preset's steps alone decide, and "
+        "the same seed gives the same avatar, however fast the computer is",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the unfinished job in the job folder, if one is there; without this it is moved aside",
+    )
     parser.add_argument("--seed", type=int, default=0, help="start of all random numbers (default: 0)")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="change one number of the preset; may be given again",
+        help="change one number of the preset: layers=4, tile_size=512, fine_tuning.steps=2000; may be given again",
     )
 
 
@@ -40,7 +50,19 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     capture = load_capture(options.capture)
     job = options.job or options.avatar.with_suffix("").with_name(f"{options.avatar.stem}-training")
     with progress_bars() as bars:
-        avatar = train(capture, preset, job, seconds=options.seconds, seed=options.seed, progress=bars)
+        try:
+            avatar = train(
+                capture,
+                preset,
+                job,
+                seconds=options.seconds,
+                seed=options.seed,
+                progress=bars,
+                resume=options.resume,
+            )
+        except KeyboardInterrupt:
+            told = f"What was learnt is kept in {job}: the same command with --resume goes on."
+            raise KeyboardInterrupt(told) from None
     try:
         write_layered_avatar(avatar, options.avatar)
     except LikenessError as error:
@@ -48,6 +70,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     training = avatar.report.get("training", {})
     tell(options, f"Wrote {options.avatar} ({options.avatar.stat().st_size / 1e6:.1f} MB).")
     return {"avatar": str(options.avatar), "training": training}
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value >= 0:
+        raise ValueError("a time is not negative")
+    return value
 
 
 def check_avatar_path(path: Path) -> None:

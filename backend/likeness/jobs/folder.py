@@ -61,21 +61,30 @@ def make_folder(job: Path, results: Sequence[str], *, resume: bool) -> Path | No
     return aside
 
 
-def opened_record(job: Path, facts: Mapping[str, Any], *, resume: bool) -> Record:
+def opened_record(job: Path, made_of: Mapping[str, Any], about: Mapping[str, Any], *, resume: bool) -> Record:
     """The job's record: a new one, or with ``resume`` that of the job that lies there.
+
+    Parameters
+    ----------
+    job : Path
+    made_of : mapping
+        JSON values on which the result depends.
+    about : mapping
+        JSON values that are noted beside them.
+    resume : bool
 
     Raises
     ------
     LikenessError
-        If the job that lies there is another one: made of other facts.
+        If the job that lies there is made of something else.
     """
     before = read_record(job) if resume else None
     if before is None:
-        return Record(job, facts, {})
-    told = difference({name: before.get(name) for name in facts}, json.loads(json.dumps(facts)))
+        return Record(job, {**made_of, **about}, {})
+    told = difference({name: before.get(name) for name in made_of}, json.loads(json.dumps(made_of)))
     if told:
         raise LikenessError(f"The job in {job} cannot go on: {told}. Give what it began with, or leave out --resume.")
-    return Record(job, facts, before["seconds"])
+    return Record(job, {**made_of, **about}, before["seconds"])
 
 
 def _unfinished(job: Path) -> bool:

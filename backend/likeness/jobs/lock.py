@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from ..errors import LikenessError
 
 _NAME = ".lock"
+_TRIES, _PAUSE = 5, 0.05
 
 
 @contextmanager
@@ -27,7 +29,12 @@ def locked(job: Path) -> Iterator[None]:
     except OSError as error:
         raise LikenessError(f"The job folder {job} cannot be written to: {error.strerror}.") from error
     try:
-        if not _take(handle):
+        # Whoever asks whether a job is at work holds the lock for a moment.
+        for _ in range(_TRIES):
+            if _take(handle):
+                break
+            time.sleep(_PAUSE)
+        else:
             raise LikenessError(f"Another process is at work on {job}; `likeness job stop {job}` ends it.")
         yield
     finally:

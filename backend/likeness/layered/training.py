@@ -114,15 +114,14 @@ def train(
     if aside is not None:
         progress("Loading", 0.0, f"the unfinished job that was here is kept in {aside}")
     with locked(out):
-        facts = {
+        made_of = {
             "preset": asdict(preset),
             "seed": seed,
             "time": budget if math.isfinite(budget) else None,
-            "capture": capture.folder.name,
-            "origin": _origin(capture),
-            "fingerprint": capture_fingerprint(capture),
+            "capture_content": capture_fingerprint(capture),
         }
-        record = opened_record(out, facts, resume=resume)
+        about = {"capture": capture.folder.name, "origin": _origin(capture)}
+        record = opened_record(out, made_of, about, resume=resume)
         if preset.threads:
             torch.set_num_threads(preset.threads)
         session = Session(out, record, budget, kept_every)
