@@ -23,6 +23,7 @@ COMMANDS = {
     "capture": "make captures of other people's data sets, write their formats, tell what a capture holds",
     "sample": "copy the sample capture that comes with Likeness",
     "train": "learn an avatar from a capture: capture in, avatar.glb out",
+    "job": "tell how far a training job is; let it pause, go on or stop",
     "bake": "write the avatar that a training job has learnt so far, without fine-tuning",
     "eval": "measure an avatar on frames that it has not seen",
     "ablate": "learn avatars with one number changed at a time, and tell what each is worth",
@@ -65,8 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result = import_module(f".{options.command}", __package__).run(options)
     except LikenessError as error:
         return _fail(str(error), options.json, 1)
-    except KeyboardInterrupt:
-        return _fail("Interrupted; nothing half-made was left behind.", options.json, INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        kept = str(interrupt) or "Nothing half-made was left behind."
+        return _fail(f"Interrupted. {kept}", options.json, INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; what remains in the buffer must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
