@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from likeness.errors import LikenessError
 from likeness.jobs import checkpoint
-from likeness.jobs.checkpoint import Checkpoint, CheckpointWriter, read_checkpoint
+from likeness.jobs.checkpoint import Checkpoint, CheckpointWriter, read_checkpoint, stage_of_checkpoint
 from safetensors.numpy import load_file
 
 ARRAYS = {
@@ -85,8 +85,17 @@ def test_a_full_disk_is_told_and_leaves_the_one_before(path, monkeypatch, culpri
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+def test_its_stage_is_known_without_its_arrays(path):
+    writer = CheckpointWriter(path)
+    writer.write(Checkpoint(ARRAYS, {"stage": "train"}))
+    writer.settle(wait=True)
+    assert stage_of_checkpoint(path) == "train"
+
+
 def test_nothing_is_no_checkpoint_and_damage_is_told(path):
     assert read_checkpoint(path) is None
+    assert stage_of_checkpoint(path) is None
     path.write_bytes(b"\x10")
-    with pytest.raises(LikenessError, match=r"checkpoint\.safetensors"):
-        read_checkpoint(path)
+    for read in (read_checkpoint, stage_of_checkpoint):
+        with pytest.raises(LikenessError, match=r"checkpoint\.safetensors"):
+            read(path)

@@ -57,6 +57,7 @@ def test_what_takes_long_takes_place_less_often(clock):
         clock.now += 0.01
     clock.now += 10
     assert cadence.due()
+    assert cadence.taken == pytest.approx(1.01)
 
 
 def test_no_interval_is_always():

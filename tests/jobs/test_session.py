@@ -57,6 +57,7 @@ def test_a_finished_job_says_so(job):
     watched.finished()
     progress = read_progress(job)
     assert (progress.state, progress.done) == ("done", 1.0)
+    assert len(progress.curve) == 9
     record = read_record(job)
     assert record is not None and set(record["seconds"]) == {"train_s"}
     assert not (job / CHECKPOINT).exists()
@@ -138,6 +139,18 @@ def test_a_failure_is_told(job):
     with pytest.raises(LikenessError):
         work(session(job), at_step=fail)
     assert read_progress(job).state == "failed"
+
+
+def test_a_checkpoint_on_its_way_counts_after_a_failure(job):
+    def interrupt(step):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work(session(job), at_step=interrupt)
+    assert read_progress(job).state == "interrupted"
+    kept = read_checkpoint(job / CHECKPOINT)
+    assert kept is not None and len(kept.arrays["losses"]) == 4
 
 
 def test_a_job_that_says_it_runs_while_nobody_does_was_killed(job):

@@ -23,14 +23,15 @@ MOMENTS = (
     f"{LAYERED}.stage_one:hull_field:1",
     f"{LAYERED}.stage_one:stage_one_loss:6",
     f"{LAYERED}.stage_one:stage_one_loss:11",
-    # in the middle of a checkpoint, and when it is about to take its place,
+    # in the middle of a checkpoint,
     "likeness.jobs.checkpoint:_write_all:40",
     # with stage 1 learnt but not written, with layers baked but not written,
     f"{LAYERED}.training:save_stage_one:1",
     f"{LAYERED}.training:save_proxies:1",
-    # in steps of fine-tuning, in the middle of a checkpoint,
+    # in steps of fine-tuning, in the middle of a checkpoint, when one is about to take its place,
     f"{LAYERED}.finetune:_loss:17",
     "likeness.jobs.checkpoint:_write_all:70",
+    "os:replace:12",
     # with everything learnt but not written, and at last while unseen texels are filled.
     f"{LAYERED}.training:save_finetuned:1",
     f"{LAYERED}.training:_filled:1",
@@ -71,7 +72,7 @@ def undisturbed(capture, tmp_path_factory) -> Path:
     return run_script(capture, tmp_path_factory.mktemp("undisturbed") / "job")
 
 
-def test_ten_times_killed_it_ends_the_same_bit_for_bit(capture, undisturbed, tmp_path):
+def test_many_times_killed_it_ends_the_same_bit_for_bit(capture, undisturbed, tmp_path):
     killed = run_script(capture, tmp_path / "job", *MOMENTS)
     for name in (*OUTCOMES, AVATAR):
         assert (killed / name).read_bytes() == (undisturbed / name).read_bytes(), name

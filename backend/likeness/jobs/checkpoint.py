@@ -30,6 +30,7 @@ MAXIMUM_BYTES = 2**38
 
 _DTYPES = {"float32": "F32", "int32": "I32", "uint8": "U8"}
 _ALIGNMENT = 64
+_LONGEST_HEADER = 2**26
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,25 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     if metadata.get("format") != FORMAT or metadata.get("version") != str(VERSION):
         raise LikenessError(f"{path} is no checkpoint that this version reads; begin anew without --resume.")
     return Checkpoint(arrays, json.loads(metadata["facts"]))
+
+
+def stage_of_checkpoint(path: Path) -> str | None:
+    """The stage that wrote the checkpoint at ``path``, without reading its arrays; None where there is nothing.
+
+    Raises
+    ------
+    LikenessError
+        If the file is damaged.
+    """
+    try:
+        with open(path, "rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(min(length, _LONGEST_HEADER)))
+        return str(json.loads(header["__metadata__"]["facts"])["stage"])
+    except FileNotFoundError:
+        return None
+    except (OSError, struct.error, ValueError, KeyError, TypeError) as error:
+        raise LikenessError(f"{path} is damaged ({error}); begin anew without --resume.") from error
 
 
 class CheckpointWriter:

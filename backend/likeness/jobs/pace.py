@@ -66,11 +66,17 @@ class Cadence:
         Seconds; zero makes it due always, whatever it costs.
     first : float, optional
         Seconds before the first time, where that shall be sooner.
+
+    Attributes
+    ----------
+    taken : float
+        Seconds that it has taken so far.
     """
 
     def __init__(self, interval: float, first: float | None = None) -> None:
         self._interval = interval
         self._next = time.monotonic() + (interval if first is None else first)
+        self.taken = 0.0
 
     def due(self) -> bool:
         """Whether it is time."""
@@ -82,4 +88,5 @@ class Cadence:
         start = time.monotonic()
         yield
         end = time.monotonic()
+        self.taken += end - start
         self._next = end + (max(self._interval, (end - start) / SHARE) if self._interval else 0.0)

@@ -6,14 +6,15 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import LikenessError
 from ..files import write_atomically
-from .checkpoint import Checkpoint, CheckpointWriter, read_checkpoint
+from .checkpoint import Checkpoint, CheckpointWriter, read_checkpoint, stage_of_checkpoint
 from .control import JobStoppedError, asked, withdraw
 from .curve import CurveFile, thinned
 from .pace import Cadence
@@ -45,6 +46,11 @@ class Session:
         Seconds that the whole job may take; infinite where steps alone decide.
     kept_every : float
         Seconds between checkpoints; zero is after every step.
+
+    Attributes
+    ----------
+    losses : sequence of float
+        Of the stage that learnt last.
     """
 
     def __init__(self, job: Path, record: Record, budget: float, kept_every: float = KEPT_EVERY) -> None:
@@ -54,6 +60,12 @@ class Session:
         self.told = Cadence(TOLD_EVERY)
         self.shown = Cadence(SHOWN_EVERY, first=_FIRST_SHOWN)
         self.curve = CurveFile(job)
+        self.losses: Sequence[float] = ()
+
+    @property
+    def watching(self) -> float:
+        """Seconds that checkpoints, previews and notes of progress have taken in this process."""
+        return self.kept.taken + self.told.taken + self.shown.taken
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[Watch]:
@@ -71,9 +83,8 @@ class Session:
         JobStoppedError
             If the job was asked to stop meanwhile.
         """
-        restored = read_checkpoint(self.job / CHECKPOINT)
-        if restored is not None and restored.facts["stage"] != name:
-            restored = None
+        path = self.job / CHECKPOINT
+        restored = read_checkpoint(path) if stage_of_checkpoint(path) == name else None
         watch = StageWatch(self, name, title, restored)
         with self.record.stage(name, watch.clock):
             try:
@@ -83,13 +94,16 @@ class Session:
                 yield watch
                 self.writer.settle(wait=True)
             except BaseException as error:
-                watch.tell(state_after(error))
+                # What is wrong already is what is to be told.
+                with suppress(LikenessError):
+                    self.writer.settle(wait=True)
+                    watch.tell(state_after(error))
                 raise
 
     def finished(self) -> None:
         """Note that the whole job is done; its last checkpoint is of no use any more."""
         watch = StageWatch(self, "finish", "Finished", None)
-        watch.done = 1.0
+        watch.done, watch.losses = 1.0, self.losses
         watch.tell("done")
         withdraw(self.job)
         (self.job / CHECKPOINT).unlink(missing_ok=True)
@@ -108,7 +122,7 @@ class StageWatch(Watch):
     def __init__(self, session: Session, name: str, title: str, restored: Checkpoint | None) -> None:
         super().__init__(restored)
         self._session, self._name, self._title = session, name, title
-        self._losses: Sequence[float] = ()
+        self.losses: Sequence[float] = ()
         self._steps: int | None = None
         self._noted: int | None = None
         self._begun: tuple[float, float] | None = None
@@ -124,7 +138,8 @@ class StageWatch(Watch):
     ) -> None:
         """See :meth:`Watch.between`."""
         session = self._session
-        self._losses, self._steps, self.done = losses, steps, done
+        self.losses, self._steps, self.done = losses, steps, done
+        session.losses = losses
         if self._begun is None:
             self._begun = time.monotonic(), done
         if self._noted is None:
@@ -148,12 +163,12 @@ class StageWatch(Watch):
         """End the job, as it was asked to."""
         self._session.writer.settle(wait=True)
         withdraw(self._session.job)
-        where = f"{self._title}, step {len(self._losses)}" if self._losses else self._title
+        where = f"{self._title}, step {len(self.losses)}" if self.losses else self._title
         raise JobStoppedError(f"The job was stopped, as asked ({where}). With --resume it goes on from there.")
 
     def tell(self, state: str) -> None:
         """Write how far the job is."""
-        session, losses = self._session, self._losses
+        session, losses = self._session, self.losses
         write_progress(
             Progress(
                 state=state,
@@ -173,7 +188,7 @@ class StageWatch(Watch):
         )
 
     def _note(self) -> None:
-        losses, start = self._losses, self._noted or 0
+        losses, start = self.losses, self._noted or 0
         if len(losses) > start:
             mean = float(np.mean(losses[start:]))
             self._session.curve.add(self._name, len(losses), self.clock.elapsed, mean)

@@ -54,8 +54,9 @@ class Watch:
         """
 
     def went_on(self, checkpoint: Checkpoint) -> None:
-        """Called when a checkpoint's state is in place: time counts from where it was written."""
+        """Called when a checkpoint's state is in place: time counts from where it was written, and memory is freed."""
         self.clock.set(float(checkpoint.facts["elapsed"]))
+        self.restored = None
 
 
 def facts_of(checkpoint: Checkpoint, **more: Any) -> Checkpoint:

@@ -35,7 +35,7 @@ from ..errors import LikenessError
 from ..files import write_atomically
 from ..head.model import HeadModel
 from ..head.storage import load_head, save_head
-from ..jobs.checkpoint import read_checkpoint
+from ..jobs.checkpoint import read_checkpoint, stage_of_checkpoint
 from ..jobs.fingerprint import capture_fingerprint
 from ..jobs.folder import make_folder, opened_record
 from ..jobs.lock import locked
@@ -168,6 +168,7 @@ def _trained(capture: Capture, preset: Preset, session: Session, seed: int, prog
             "preset": preset.name,
             **record.seconds,
             "total_s": round(record.worked, 2),
+            "watching_s": round(session.watching, 2),
             "steps": len(tuned.losses),
             "frames": len(capture.training),
             "held_out_frames": len(capture.held_out),
@@ -318,7 +319,8 @@ def _learnt_so_far(out: Path, proxies: Proxies) -> tuple[torch.Tensor, dict[str,
     if (out / _FINETUNED).exists():
         tensors = load_file(out / _FINETUNED)
         return tensors["textures"].float() / 255, _within(tensors, "decoder")
-    checkpoint = read_checkpoint(out / CHECKPOINT)
-    if checkpoint is not None and checkpoint.facts["stage"] == "finetune":
+    path = out / CHECKPOINT
+    checkpoint = read_checkpoint(path) if stage_of_checkpoint(path) == "finetune" else None
+    if checkpoint is not None:
         return learnt_so_far(checkpoint, proxies)
     return proxies.textures, _within(load_file(out / _DECODER), "decoder")
