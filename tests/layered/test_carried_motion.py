@@ -1,5 +1,7 @@
 """The skin's motion carried outwards says the same in torch, per frame, as the deformer's attributes do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,9 @@ from likeness.camera import Camera
 from likeness.layered.canonical import canonical_head
 from likeness.layered.deformation import TorchPose, corrective_features, skinning_transforms
 from likeness.layered.deformer import Deformer
+from likeness.layered.grid import Grid
 from likeness.layered.point_deformation import FrameDeformation
+from likeness.layered.torso import TorsoShare
 from likeness.rig import Pose
 
 CAMERA = Camera(
@@ -63,6 +67,34 @@ def test_the_canonical_pose_leaves_points_where_they_are(head, deformer, points)
     still = FrameDeformation(deformer.motion(), head, TorchPose.of(head.pose), CAMERA, shift)
     moved = still(torch.as_tensor(points))
     np.testing.assert_allclose(moved.numpy(), CAMERA.to_camera(points) + shift.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_kernel_says_the_same(head, deformer, points, threads):
+    """Without gradients, for points whose neighbours are known, one kernel does it all: the torso's share too."""
+    generator = torch.Generator().manual_seed(0)
+    torso = TorsoShare(Grid.over([-0.2] * 3, [0.2] * 3, 0.02), still=False)
+    with torch.no_grad():
+        torso.shifts.copy_(torch.randn(torso.shifts.shape, generator=generator))
+    # Here some points follow root and head alike, so that there is something to share.
+    mixed = replace(head.attributes, skin_weights=head.attributes.skin_weights.copy())
+    mixed.skin_weights[:, 0], mixed.skin_weights[:, 1] = 0.3, mixed.skin_weights[:, 1] * 0.7
+    mixed.skin_weights[:, 2] *= 0.7
+    softer = Deformer(replace(head, attributes=mixed), head.points.min(0) - 0.08, head.points.max(0) + 0.08)
+    many = torch.as_tensor(np.tile(points, (10, 1)))
+    change = torch.linspace(-0.3, 0.5, 38)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    for made in (deformer.motion(), softer.motion(torso)):
+        moved = many + 1e-4
+        with torch.no_grad():
+            found = made.around(many)(moved, change)
+        expected = made.around(many)(moved, change)
+        for kernel, plain in zip(found, expected, strict=True):
+            torch.testing.assert_close(kernel, plain.detach(), atol=2e-6, rtol=0)
+    torch.set_num_threads(before)
+    shares = [made.around(many)(many, change)[1] for made in (softer.motion(), softer.motion(torso))]
+    assert (shares[0] - shares[1]).abs().max() > 0.05
 
 
 def test_jacobians_are_slopes(head, deformer, points):

@@ -13,6 +13,7 @@ import torch
 from scipy.spatial import KDTree
 from torch.nn.functional import embedding_bag
 
+from .carried_kernel import carried
 from .field import grid_taps
 from .grid import Grid
 from .torso import TorsoShare
@@ -43,7 +44,7 @@ class CarriedMotion:
         Distances at which skin weights begin to blur, and to blur more.
     torso : TorsoShare, optional
         A learned correction of the torso's share.
-    found : (N, neighbours + 1) int64, optional
+    found : (N, neighbours + 1) int32, optional
         The nearest skin vertices, where it is known which points will be asked for.
     """
 
@@ -62,27 +63,45 @@ class CarriedMotion:
 
     def __call__(self, points: torch.Tensor, change: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Displacements (N, 3) and skin weights (N, 6) at canonical points (N, 3); see ``PointMotion``."""
-        indices = self._neighbours(points) if self.found is None else self.found
+        table = torch.cat([self.basis @ change[self.entries], self.skin_weights], 1)
+        if self.found is not None and not torch.is_grad_enabled():
+            return self._by_kernel(points, table, self.found)
+        indices = self._neighbours(points) if self.found is None else self.found.long()
         distances = torch.linalg.vector_norm(points[:, None] - self.vertices[indices], dim=2)
         # Points that have moved may have their neighbours in another order.
         nearest, reach = distances.amin(1, keepdim=True), distances.amax(1, keepdim=True)
         influence = ((reach - distances) / (distances + 0.15 * nearest + 1e-7)) ** 2
         influence = influence / influence.sum(1, keepdim=True)
-        table = torch.cat([self.basis @ change[self.entries], self.skin_weights], 1)
-        carried = embedding_bag(indices, table, mode="sum", per_sample_weights=influence)
+        blended = embedding_bag(indices, table, mode="sum", per_sample_weights=influence)
         start, length = self.fade
         faded = torch.exp(-(nearest - start).clamp(min=0) / length)
-        weights = self._softened(points, carried[:, 3:], nearest[:, 0])
+        weights = self._softened(points, blended[:, 3:], nearest[:, 0])
         if self.torso is not None:
             weights = self.torso(points, weights)
-        return carried[:, :3] * faded, strongest_influences(weights)
+        return blended[:, :3] * faded, strongest_influences(weights)
 
     def around(self, points: torch.Tensor) -> CarriedMotion:
         """The same for these points (N, 3) alone, as they move by less than skin vertices lie apart.
 
         Their neighbours are looked up once, which takes most of the time.
         """
-        return replace(self, found=self._neighbours(points))
+        return replace(self, found=self._neighbours(points).int())
+
+    def _by_kernel(
+        self, points: torch.Tensor, table: torch.Tensor, found: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        torso = None if self.torso is None else (self.torso.grid, self.torso.shifts, self.torso.joint)
+        soft = (self.grid, self.blurred)
+        return carried(
+            points,
+            found,
+            self.vertices,
+            table,
+            fade=self.fade,
+            softening=self.softening,
+            soft=soft,
+            torso=torso,
+        )
 
     def _neighbours(self, points: torch.Tensor) -> torch.Tensor:
         _, found = self.tree.query(points.detach().numpy(), self.neighbours + 1, workers=torch.get_num_threads())

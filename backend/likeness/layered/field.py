@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import embedding_bag, normalize
 
 from ..raster.hash_grid import HashGrid
+from ..raster.trilinear import lattice, sample_trilinear
 from .grid import Grid
 from .proxies import TextureLayout
 
@@ -148,7 +149,10 @@ class RadianceField(torch.nn.Module):
 
 
 def interpolated(table: torch.Tensor, grid: Grid, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Trilinear values (N,), differentiable by the table, and their gradients (N, 3) in space."""
+    """Trilinear values (N,), differentiable by table and points, and their gradients (N, 3) in space."""
+    if points.dtype == torch.float32:
+        return sample_trilinear(points, table, lattice(grid.low, grid.cell, grid.shape))
+    # Checks of gradients need double precision, which the kernel has not.
     nodes, weights, slopes = _taps(points, grid)
     values = embedding_bag(nodes, table, mode="sum", per_sample_weights=weights)[:, 0]
     with torch.no_grad():

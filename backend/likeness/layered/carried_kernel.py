@@ -1,0 +1,194 @@
+"""The skin's motion carried outwards as one kernel, for points whose nearest skin vertices are known.
+
+It computes what :class:`likeness.layered.carried_motion.CarriedMotion` says in torch, without gradients, in one pass.
+"""
+
+# Kernels are Warp's language, not Python: they take all arguments by position, and their types are not Python's.
+# pyright: reportOperatorIssue=false, reportIndexIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false, reportReturnType=false, reportGeneralTypeIssues=false
+# pyright: reportInvalidTypeForm=false
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import warp as wp
+
+from ..raster.kernel_launch import launch, warp_view
+from ..raster.trilinear import Lattice, cell_of, corner_entry, corner_share, lattice
+from .grid import Grid
+from .parallel import in_parallel
+
+_Weights = wp.types.vector(length=6, dtype=wp.float32)
+
+
+@wp.struct
+class Limits:
+    """Distances, metres, at which things begin to change, and over what lengths; and the torso's joint, or -1."""
+
+    fade_start: float
+    fade_length: float
+    narrow_start: float
+    wide_start: float
+    torso: int
+
+
+@wp.func
+def _blurred(point: wp.vec3, grid: Lattice, blurred: wp.array2d[float], first: int) -> _Weights:
+    result = _Weights()
+    cell = cell_of(point, grid)
+    for corner in range(8):
+        entry = corner_entry(cell, corner, grid)
+        share = corner_share(cell, corner)
+        for joint in range(6):
+            result[joint] += share * blurred[entry, first + joint]
+    return result
+
+
+@wp.func
+def _with_torso(point: wp.vec3, weights: _Weights, joint: int, grid: Lattice, shifts: wp.array[float]) -> _Weights:
+    cell = cell_of(point, grid)
+    shift = wp.float32(0.0)
+    for corner in range(8):
+        shift += corner_share(cell, corner) * shifts[corner_entry(cell, corner, grid)]
+    share = weights[joint]
+    certain = wp.clamp(share, 0.01, 0.99)
+    doubt = wp.min(share * (1.0 - share) / 0.02, 1.0)
+    moved = 1.0 / (1.0 + wp.exp(-(wp.log(certain / (1.0 - certain)) + doubt * shift)))
+    moved = wp.clamp(share + doubt * (moved - certain), 0.0, 1.0)
+    result = _Weights()
+    for other in range(6):
+        result[other] = weights[other]
+        if share < 1.0:
+            result[other] = weights[other] * (1.0 - moved) / wp.max(1.0 - share, 1.0e-6)
+    result[joint] = moved
+    return result
+
+
+@wp.func
+def _strongest(weights: _Weights) -> _Weights:
+    """Without the two smallest and without traces, summing to one."""
+    result = _Weights()
+    for joint in range(6):
+        result[joint] = weights[joint]
+    for _ in range(2):
+        smallest = wp.int32(0)
+        least = wp.float32(2.0)
+        for joint in range(6):
+            # What is left out already counts as large.
+            if result[joint] >= 0.0 and result[joint] < least:
+                least = result[joint]
+                smallest = joint
+        result[smallest] = -1.0
+    total = wp.float32(0.0)
+    for joint in range(6):
+        if result[joint] < 1.0e-4:
+            result[joint] = 0.0
+        total += result[joint]
+    return result / total
+
+
+@wp.kernel(enable_backward=False)
+def _carry(
+    points: wp.array[wp.vec3],
+    found: wp.array2d[wp.int32],
+    vertices: wp.array[wp.vec3],
+    table: wp.array2d[float],
+    limits: Limits,
+    grid: Lattice,
+    blurred: wp.array2d[float],
+    torso_grid: Lattice,
+    shifts: wp.array[float],
+    displacements: wp.array[wp.vec3],
+    weights: wp.array2d[float],
+):
+    index = wp.tid()
+    point = points[index]
+    nearest = wp.float32(1.0e9)
+    reach = wp.float32(0.0)
+    for place in range(found.shape[1]):
+        distance = wp.length(point - vertices[found[index, place]])
+        nearest = wp.min(nearest, distance)
+        reach = wp.max(reach, distance)
+    total = wp.float32(0.0)
+    move = wp.vec3()
+    carried = _Weights()
+    for place in range(found.shape[1]):
+        vertex = found[index, place]
+        distance = wp.length(point - vertices[vertex])
+        ratio = (reach - distance) / (distance + 0.15 * nearest + 1.0e-7)
+        influence = ratio * ratio
+        total += influence
+        move += influence * wp.vec3(table[vertex, 0], table[vertex, 1], table[vertex, 2])
+        for joint in range(6):
+            carried[joint] += influence * table[vertex, 3 + joint]
+    carried = carried / total
+    if nearest > limits.narrow_start:
+        length = limits.wide_start - limits.narrow_start
+        first = wp.clamp((nearest - limits.narrow_start) / length, 0.0, 1.0)
+        second = wp.clamp((nearest - limits.wide_start) / length, 0.0, 1.0)
+        soft = (1.0 - second) * _blurred(point, grid, blurred, 0) + second * _blurred(point, grid, blurred, 6)
+        carried = (1.0 - first) * carried + first * soft
+    if limits.torso >= 0:
+        carried = _with_torso(point, carried, limits.torso, torso_grid, shifts)
+    carried = _strongest(carried)
+    displacements[index] = move / total * wp.exp(-wp.max(nearest - limits.fade_start, 0.0) / limits.fade_length)
+    for joint in range(6):
+        weights[index, joint] = carried[joint]
+
+
+def carried(
+    points: torch.Tensor,
+    found: torch.Tensor,
+    vertices: torch.Tensor,
+    table: torch.Tensor,
+    *,
+    fade: tuple[float, float],
+    softening: tuple[float, float],
+    soft: tuple[Grid, torch.Tensor],
+    torso: tuple[Grid, torch.Tensor, int] | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Displacements (N, 3) and skin weights (N, 6) at points, without gradients.
+
+    Parameters
+    ----------
+    points : (N, 3) float32
+    found : (N, K) int32
+        Their nearest skin vertices.
+    vertices : (V, 3) float32
+    table : (V, 9) float32
+        Displacement and skin weights of each.
+    fade, softening : (2,) float
+        See ``CarriedMotion``.
+    soft : grid and (X * Y * Z, 12) float32
+        Blurred skin weights.
+    torso : grid, (X' * Y' * Z', 1) float32 and joint, optional
+        The torso's learned share.
+    """
+    displacements, weights = torch.empty_like(points), points.new_empty(len(points), 6)
+    limits = Limits()
+    limits.fade_start, limits.fade_length = fade
+    limits.narrow_start, limits.wide_start = softening
+    limits.torso = -1 if torso is None else torso[2]
+    grid, blurred = soft
+    torso_grid, shifts = (grid, points.new_zeros(1)) if torso is None else torso[:2]
+    shared = [
+        warp_view(vertices.contiguous(), wp.vec3),
+        warp_view(table.contiguous()),
+        limits,
+        lattice(grid.low, grid.cell, grid.shape),
+        warp_view(blurred),
+        lattice(torso_grid.low, torso_grid.cell, torso_grid.shape),
+        warp_view(shifts.detach().reshape(-1)),
+    ]
+    places, count = points.detach().contiguous(), len(points)
+
+    def part(start: int, stop: int) -> None:
+        arrays = [warp_view(places[start:stop], wp.vec3), warp_view(found[start:stop], wp.int32)]
+        results = [warp_view(displacements[start:stop], wp.vec3), warp_view(weights[start:stop])]
+        launch(_carry, stop - start, [*arrays, *shared, *results], points.device)
+
+    cores = torch.get_num_threads() if points.device.type == "cpu" and count > 4000 else 1
+    bounds = [count * core // cores for core in range(cores + 1)]
+    in_parallel([lambda start=start, stop=stop: part(start, stop) for start, stop in pairwise(bounds)])
+    return displacements, weights
