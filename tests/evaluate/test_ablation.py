@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import cv2
@@ -110,6 +111,12 @@ def test_other_numbers_are_other_runs(capture, learnt, tmp_path):
     ablate(capture, BASE, tmp_path, seconds=5, size=SIZE, only=["mesh"])
     ablate(capture, BASE, tmp_path, seconds=6, size=SIZE, only=["mesh"])
     assert len(learnt) == 6
+
+
+def test_rows_may_have_equal_steps_in_place_of_equal_time(capture, learnt, tmp_path):
+    ablate(capture, BASE, tmp_path, seconds=math.inf, size=SIZE, only=["mesh"])
+    assert json.loads((tmp_path / "ablation.json").read_text())["seconds"] is None
+    assert "as many steps" in (tmp_path / "ablation.md").read_text()
 
 
 def test_mistakes_are_told(capture, tmp_path):

@@ -13,7 +13,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("capture", type=Path, help="a capture folder with held-out frames")
     parser.add_argument("out", type=Path, help="folder for ablation.md, ablation.json and ablation.png")
-    parser.add_argument("--seconds", type=float, default=120.0, help="time for learning each row (default: 120)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=120.0,
+        help="time for learning each row (default: 120); with `inf` each takes the preset's steps, however long",
+    )
     parser.add_argument(
         "--only", default="", metavar="GROUPS", help="of layers,bases,mesh,texture,training; all by default"
     )

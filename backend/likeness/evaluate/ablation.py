@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -123,7 +124,7 @@ def ablate(
     out : Path
         Folder; finished rows of an earlier call with the same numbers are kept.
     seconds : float
-        Time for learning each row.
+        Time for learning each row; an infinite one gives each as many steps as the preset says.
     size : int
         Side of the compared pictures, pixels.
     only : sequence of str
@@ -148,7 +149,8 @@ def ablate(
         raise LikenessError(f"{capture.folder} holds out no frame, so there is nothing to measure on.")
     rows, runs = variants(base, only), out / "runs"
     runs.mkdir(parents=True, exist_ok=True)
-    told = {"capture": capture.folder.name, "seconds": seconds, "size": size, "seed": seed}
+    limit = seconds if math.isfinite(seconds) else None
+    told = {"capture": capture.folder.name, "seconds": limit, "size": size, "seed": seed}
     told |= {"lpips": lpips.name if lpips else None, "threads": base.threads or torch.get_num_threads()}
     results: list[dict[str, Any]] = []
     for number, row in enumerate(rows):
@@ -229,19 +231,23 @@ def _write(
 
 def _page(told: dict[str, Any], results: list[dict[str, Any]], capture: Capture, wanted: int) -> list[str]:
     shown = [name for name in MEASURES if name in results[0]["marks"]]
+    granted = "Every row had as many steps as its preset says: rows that cost more took longer."
+    if told["seconds"] is not None:
+        granted = f"Every row had {told['seconds']:g} s of learning: rows that cost more got fewer steps."
     lines = [
         "# Ablation",
         "",
         f"{len(capture.held_out)} held-out frames of {told['capture']} at {told['size']} x {told['size']} pixels, "
-        f"nothing fitted on them, {SAMPLES} x {SAMPLES} samples for each pixel. Every row had {told['seconds']:g} s of "
-        f"learning on {told['threads']} thread(s) and seed {told['seed']}: rows that cost more got fewer steps.",
+        f"nothing fitted on them, {SAMPLES} x {SAMPLES} samples for each pixel. {granted} Seed {told['seed']}, "
+        f"{told['threads']} thread(s).",
         "",
-        f"| | | {' | '.join(shown)} | steps | triangles | MB |",
-        f"|---|---|{'---:|' * (len(shown) + 3)}",
+        f"| | | {' | '.join(shown)} | steps | s | triangles | MB |",
+        f"|---|---|{'---:|' * (len(shown) + 4)}",
     ]
     for result in results:
         values = [_shown(result["marks"], name) for name in shown]
-        values += [str(result["steps"]), str(result["triangles"]), f"{result['megabytes']:.1f}"]
+        values += [str(result["steps"]), f"{result['train_s']:.0f}", str(result["triangles"])]
+        values.append(f"{result['megabytes']:.1f}")
         lines.append(f"| {result['group']} | {result['name']} | {' | '.join(values)} |")
     if len(results) < wanted:
         lines += ["", f"{wanted - len(results)} rows are still to be learnt; the same command goes on."]
