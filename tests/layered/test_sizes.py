@@ -41,6 +41,13 @@ def capture(tmp_path_factory):
     return filmed_ball(tmp_path_factory.mktemp("ball"), turns=4, size=SIZE)
 
 
+def test_the_report_names_the_perceptual_loss(capture, tmp_path):
+    numbers = replace(PRESET.fine_tuning, steps=1, perceptual_weight=0.25, perceptual_side=16)
+    preset = replace(PRESET, stage_one_share=0.0, geometry=GEOMETRY.with_layers(1), fine_tuning=numbers)
+    report = train(capture, preset, tmp_path / "job", seconds=30).report
+    assert report["training"]["perceptual_loss"] == "pyramid on 16 pixels, weight 0.25"
+
+
 @pytest.mark.parametrize(
     ("layers", "changes", "stage_one_share"),
     [

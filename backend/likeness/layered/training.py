@@ -173,6 +173,7 @@ def _trained(capture: Capture, preset: Preset, session: Session, seed: int, prog
             "frames": len(capture.training),
             "held_out_frames": len(capture.held_out),
             "picture_size": preset.picture_size,
+            "perceptual_loss": _perceptual_loss(preset),
             "seed": seed,
             "likeness_version": __version__,
         },
@@ -180,6 +181,14 @@ def _trained(capture: Capture, preset: Preset, session: Session, seed: int, prog
         **_origin(capture),
     }
     return _exported(replace(proxies, textures=textures), tuned.decoder, capture.head, preset.gutter, report)
+
+
+def _perceptual_loss(preset: Preset) -> str:
+    """What was added to the loss of single pixels, in words."""
+    tuning = preset.fine_tuning
+    if not tuning.perceptual_weight:
+        return "none"
+    return f"{tuning.perceptual_loss} on {tuning.perceptual_side} pixels, weight {tuning.perceptual_weight:g}"
 
 
 def _origin(capture: Capture) -> dict[str, Any]:
