@@ -134,6 +134,8 @@ def test_a_fingerprint_knows_pictures_and_parameters_but_not_the_place(capture, 
         (copy / name).write_bytes((capture / name).read_bytes())
     same = replace(loaded, folder=copy, provenance={"told": "otherwise"})
     assert capture_fingerprint(same) == capture_fingerprint(loaded)
-    (copy / loaded.frames[2]).write_bytes((capture / loaded.frames[1]).read_bytes())
+    # Still a picture, for what follows a PNG's last block is not looked at.
+    with open(copy / loaded.frames[2], "ab") as stream:
+        stream.write(b"\0")
     assert capture_fingerprint(same) != capture_fingerprint(loaded)
     assert capture_fingerprint(replace(loaded, held_out=(2,))) != capture_fingerprint(loaded)
