@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import trimesh
 from balls import ball_head
 from likeness.camera import Camera
 from likeness.layered.canonical import canonical_head
+from likeness.layered.carried_motion import CarriedMotion
 from likeness.layered.deformation import TorchPose, corrective_features, skinning_transforms
 from likeness.layered.deformer import Deformer
 from likeness.layered.grid import Grid
@@ -85,16 +87,37 @@ def test_the_kernel_says_the_same(head, deformer, points, threads):
     change = torch.linspace(-0.3, 0.5, 38)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
+
+    def known(motion: CarriedMotion, near: torch.Tensor) -> CarriedMotion:
+        return replace(motion, found=torch.as_tensor(deformer.nearest(near.numpy(), 9)))
+
     for made in (deformer.motion(), softer.motion(torso)):
         moved = many + 1e-4
         with torch.no_grad():
-            found = made.around(many)(moved, change)
-        expected = made.around(many)(moved, change)
+            found = known(made, many)(moved, change)
+        expected = known(made, many)(moved, change)
         for kernel, plain in zip(found, expected, strict=True):
             torch.testing.assert_close(kernel, plain.detach(), atol=2e-6, rtol=0)
     torch.set_num_threads(before)
-    shares = [made.around(many)(many, change)[1] for made in (softer.motion(), softer.motion(torso))]
+    shares = [made(many, change)[1] for made in (softer.motion(), softer.motion(torso))]
     assert (shares[0] - shares[1]).abs().max() > 0.05
+
+
+def test_neighbours_of_corners_hold_those_of_the_points_between(deformer):
+    """Points on triangles of a sphere outside of the ball, whose edges are 8 mm long."""
+    mesh = trimesh.creation.icosphere(subdivisions=4, radius=0.115)
+    vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces)
+    random = np.random.default_rng(0)
+    weights = random.dirichlet([1, 1, 1], len(faces)).astype(np.float32)
+    points = np.einsum("fcx,fc->fx", vertices[faces], weights)
+    motion, lists = deformer.motion(), torch.as_tensor(deformer.nearest(vertices, 16))
+    found = motion.on_triangles(torch.as_tensor(points), torch.as_tensor(faces), lists).found
+    assert found is not None
+    expected = np.sort(deformer.nearest(points, 9), 1)
+    same = (np.sort(found.numpy(), 1) == expected).all(1)
+    # Neighbours at equal distances may be taken for one another.
+    assert same.mean() > 0.97
+    assert all(len(set(row)) == 9 for row in found.tolist())
 
 
 def test_jacobians_are_slopes(head, deformer, points):

@@ -9,6 +9,8 @@ It computes what :class:`likeness.layered.carried_motion.CarriedMotion` says in 
 # pyright: reportInvalidTypeForm=false
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -18,6 +20,9 @@ from ..raster.kernel_launch import launch, warp_view
 from ..raster.trilinear import Lattice, cell_of, corner_entry, corner_share, lattice
 from .grid import Grid
 from .parallel import in_parallel
+
+_FEW = 4000
+"""Points that are not worth a second thread."""
 
 _Weights = wp.types.vector(length=6, dtype=wp.float32)
 
@@ -137,6 +142,83 @@ def _carry(
         weights[index, joint] = carried[joint]
 
 
+_Distances = wp.types.vector(length=9, dtype=wp.float32)
+_Indices = wp.types.vector(length=9, dtype=wp.int32)
+
+FOUND = 9
+"""How many nearest vertices :func:`nearest_among` finds."""
+
+
+@wp.kernel(enable_backward=False)
+def _nearest(
+    points: wp.array[wp.vec3],
+    corners: wp.array2d[wp.int32],
+    lists: wp.array2d[wp.int32],
+    vertices: wp.array[wp.vec3],
+    found: wp.array2d[wp.int32],
+):
+    index = wp.tid()
+    distances = _Distances()
+    nearest = _Indices()
+    for place in range(9):
+        distances[place] = 1.0e9
+        nearest[place] = -1
+    for corner in range(3):
+        row = corners[index, corner]
+        for entry in range(lists.shape[1]):
+            vertex = lists[row, entry]
+            distance = wp.length_sq(points[index] - vertices[vertex])
+            if distance < distances[8]:
+                known = wp.bool(False)
+                for place in range(9):
+                    known = known or nearest[place] == vertex
+                if not known:
+                    # The farthest makes room; what is farther than the newcomer moves up by one.
+                    slot = wp.int32(8)
+                    while slot > 0 and distances[wp.max(slot - 1, 0)] > distance:
+                        distances[slot] = distances[slot - 1]
+                        nearest[slot] = nearest[slot - 1]
+                        slot = slot - 1
+                    distances[slot] = distance
+                    nearest[slot] = vertex
+    for place in range(9):
+        found[index, place] = nearest[place]
+
+
+def nearest_among(
+    points: torch.Tensor, corners: torch.Tensor, lists: torch.Tensor, vertices: torch.Tensor
+) -> torch.Tensor:
+    """The nine nearest skin vertices (N, 9) int32 of points on triangles, among those that their corners are near to.
+
+    Parameters
+    ----------
+    points : (N, 3) float32
+    corners : (N, 3) int32
+        The triangles that the points lie on.
+    lists : (M, K) int32
+        The nearest skin vertices of each of the mesh's vertices; at least nine.
+    vertices : (V, 3) float32
+        Of the skin.
+    """
+    found = torch.empty(len(points), FOUND, dtype=torch.int32, device=points.device)
+    places, corners = points.detach().contiguous(), corners.int().contiguous()
+    shared = [warp_view(lists, wp.int32), warp_view(vertices.contiguous(), wp.vec3)]
+
+    def part(start: int, stop: int) -> None:
+        arrays = [warp_view(places[start:stop], wp.vec3), warp_view(corners[start:stop], wp.int32)]
+        launch(_nearest, stop - start, [*arrays, *shared, warp_view(found[start:stop], wp.int32)], points.device)
+
+    _on_all_cores(part, points)
+    return found
+
+
+def _on_all_cores(part: Callable[[int, int], None], points: torch.Tensor) -> None:
+    """Work on points (N, 3) in as many parts as torch has threads: Warp uses one processor core by itself."""
+    cores = torch.get_num_threads() if points.device.type == "cpu" and len(points) > _FEW else 1
+    bounds = [len(points) * core // cores for core in range(cores + 1)]
+    in_parallel([partial(part, start, stop) for start, stop in pairwise(bounds)])
+
+
 def carried(
     points: torch.Tensor,
     found: torch.Tensor,
@@ -181,14 +263,12 @@ def carried(
         lattice(torso_grid.low, torso_grid.cell, torso_grid.shape),
         warp_view(shifts.detach().reshape(-1)),
     ]
-    places, count = points.detach().contiguous(), len(points)
+    places = points.detach().contiguous()
 
     def part(start: int, stop: int) -> None:
         arrays = [warp_view(places[start:stop], wp.vec3), warp_view(found[start:stop], wp.int32)]
         results = [warp_view(displacements[start:stop], wp.vec3), warp_view(weights[start:stop])]
         launch(_carry, stop - start, [*arrays, *shared, *results], points.device)
 
-    cores = torch.get_num_threads() if points.device.type == "cpu" and count > 4000 else 1
-    bounds = [count * core // cores for core in range(cores + 1)]
-    in_parallel([lambda start=start, stop=stop: part(start, stop) for start, stop in pairwise(bounds)])
+    _on_all_cores(part, points)
     return displacements, weights

@@ -13,7 +13,7 @@ import torch
 from scipy.spatial import KDTree
 from torch.nn.functional import embedding_bag
 
-from .carried_kernel import carried
+from .carried_kernel import carried, nearest_among
 from .field import grid_taps
 from .grid import Grid
 from .torso import TorsoShare
@@ -80,12 +80,13 @@ class CarriedMotion:
             weights = self.torso(points, weights)
         return blended[:, :3] * faded, strongest_influences(weights)
 
-    def around(self, points: torch.Tensor) -> CarriedMotion:
-        """The same for these points (N, 3) alone, as they move by less than skin vertices lie apart.
+    def on_triangles(self, points: torch.Tensor, corners: torch.Tensor, lists: torch.Tensor) -> CarriedMotion:
+        """The same for points (N, 3) on triangles with corners (N, 3), near which they stay; see ``PointMotion``.
 
-        Their neighbours are looked up once, which takes most of the time.
+        Looking up neighbours takes most of the time. A point's are among those of its triangle's corners, which
+        :meth:`likeness.layered.deformer.Deformer.nearest` finds once for a mesh.
         """
-        return replace(self, found=self._neighbours(points).int())
+        return replace(self, found=nearest_among(points, corners, lists, self.vertices))
 
     def _by_kernel(
         self, points: torch.Tensor, table: torch.Tensor, found: torch.Tensor

@@ -7,6 +7,7 @@ weights blur, for they would tear hair where the nearest skin jumps from head to
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,7 @@ class Deformer:
         self._moves = np.ascontiguousarray(self._moves[:, self._used])
         self._weights = attributes.skin_weights
         self._torso: TorsoShare | None = None
+        self._motion: CarriedMotion | None = None
         self._bare = np.isin(self._skin, bare_vertices(head)).astype(np.float32)
         self._grid = Grid.over(low, high, cell)
         nodes = self._grid.points()
@@ -95,6 +97,10 @@ class Deformer:
         )
         return attributes, blend @ self._bare
 
+    def nearest(self, points: Array, count: int) -> npt.NDArray[np.int32]:
+        """The skin vertices (N, count) nearest to canonical points (N, 3), in the numbers of :meth:`motion`."""
+        return np.asarray(self._tree.query(points, count)[1], np.int32)
+
     def nearness(self, points: Array) -> Array:
         """Distances (N,) of canonical points (N, 3) from the nearest skin vertex, metres."""
         return np.asarray(self._tree.query(points)[0], np.float32)
@@ -130,6 +136,11 @@ class Deformer:
 
     def motion(self, torso: TorsoShare | None = None) -> CarriedMotion:
         """The same in torch, frame by frame and differentiable; with a torso's share that is still being learnt."""
+        motion = self._motion if self._motion is not None else self._carried_motion()
+        self._motion = motion
+        return replace(motion, torso=self._torso if torso is None else torso)
+
+    def _carried_motion(self) -> CarriedMotion:
         count, split = len(self._skin), 3 * self._expression_count
         moves = np.zeros((count, 3 * (self._expression_count + CORRECTIVE_COUNT)), np.float32)
         moves[:, self._used] = self._moves
@@ -147,7 +158,6 @@ class Deformer:
             neighbours=NEIGHBOURS,
             fade=(FADE_START, FADE_LENGTH),
             softening=(NARROW_START, WIDE_START),
-            torso=self._torso if torso is None else torso,
         )
 
     @torch.no_grad()

@@ -18,6 +18,7 @@ from .presets import Preset
 from .proxies import Proxies
 
 _SKIN_SAMPLES = 3000
+_NEIGHBOURS = 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class TrainingLayers:
         Whose deformer knows skin weights anywhere.
     head : LayerMesh
         The head mesh, which stays as it is.
+    neighbours : (V, 16) int32
+        The skin vertices nearest to each vertex; empty where hits are not refined.
     """
 
     proxies: Proxies
@@ -49,6 +52,7 @@ class TrainingLayers:
     skin: torch.Tensor
     field: HullField
     head: LayerMesh
+    neighbours: torch.Tensor
 
 
 def training_layers(
@@ -73,7 +77,14 @@ def training_layers(
         torch.as_tensor(_skin_points(field)),
         field,
         drawn,
+        _neighbours(field, result.canonical, geometry.stage_one.refinement_steps > 0),
     )
+
+
+def _neighbours(field: HullField, points: np.ndarray, wanted: bool) -> torch.Tensor:
+    if not wanted:
+        return torch.zeros(0, _NEIGHBOURS, dtype=torch.int32)
+    return torch.as_tensor(field.deformer.nearest(points, _NEIGHBOURS))
 
 
 def _skin_points(field: HullField) -> np.ndarray:

@@ -93,7 +93,7 @@ class NetworkMotion:
         displacements, weights = self.network.motion(points, change)
         return displacements, strongest_influences(weights if self.torso is None else self.torso(points, weights))
 
-    def around(self, points: torch.Tensor) -> NetworkMotion:
+    def on_triangles(self, points: torch.Tensor, corners: torch.Tensor, lists: torch.Tensor) -> NetworkMotion:
         """The same: a network looks nothing up."""
         return self
 

@@ -45,8 +45,12 @@ class PointMotion(Protocol):
         """
         ...
 
-    def around(self, points: torch.Tensor) -> PointMotion:
-        """The same for these points (N, 3) alone, as they move by less than skin vertices lie apart: quicker."""
+    def on_triangles(self, points: torch.Tensor, corners: torch.Tensor, lists: torch.Tensor) -> PointMotion:
+        """The same for these points (N, 3) alone, as they move by less than skin vertices lie apart: quicker.
+
+        They lie on a mesh's triangles with corners (N, 3); ``lists`` (M, K) holds the skin vertices nearest to each
+        vertex of that mesh.
+        """
         ...
 
 

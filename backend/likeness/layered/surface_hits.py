@@ -49,11 +49,14 @@ class View:
     camera: Camera
     shift: torch.Tensor
 
-    def deformation(self, state: StageOne, points: torch.Tensor | None = None) -> FrameDeformation:
-        """How canonical points move in this frame: any, or quickly these (N, 3) and what lies close to them."""
+    def deformation(self, state: StageOne) -> FrameDeformation:
+        """How any canonical points move in this frame."""
         motion = state.field.deformer.motion(state.torso)
-        if points is not None:
-            motion = motion.around(points)
+        return FrameDeformation(motion, state.field.head, self.pose, self.camera, self.shift)
+
+    def deformation_of(self, state: StageOne, points: torch.Tensor, corners: torch.Tensor) -> FrameDeformation:
+        """How these points (N, 3) on triangles with corners (N, 3) move, and what lies close to them: quicker."""
+        motion = state.field.deformer.motion(state.torso).on_triangles(points, corners, self.layers.neighbours)
         return FrameDeformation(motion, state.field.head, self.pose, self.camera, self.shift)
 
 
@@ -104,7 +107,7 @@ def mesh_surface(state: StageOne, view: View, preset: Preset) -> Surface:
     levels, rays, start = proxies.levels[layer[on_level]], along[on_level], points[on_level]
     steps, learnt = preset.geometry.stage_one.refinement_steps, state.learns_motion
     if steps or learnt:
-        deformation = view.deformation(state, start)
+        deformation = view.deformation_of(state, start, corners[on_level])
         refined = refined_hits(deformation, state.manifold, start.detach(), rays, levels, steps=steps)
         if learnt:
             moved, _ = implicit_hits(deformation, state.manifold, refined, rays, levels)
