@@ -17,7 +17,7 @@ from ..fitting.priors import ExpressionPrior
 from ..fitting.residuals import PICTURE, Frames, Unknowns
 from ..fitting.solver import solve_clip
 from .appearance import Appearance, appearance_of
-from .evidence import photometric_system, placed, sight
+from .evidence import head_system, placed, sight
 from .samples import Flags, SkinSamples, skin_samples, visible
 
 Picture = npt.NDArray[np.uint8]
@@ -31,7 +31,7 @@ BLURS = (2.5, 1.2)
 STEPS = 2
 """Steps of all frames in each round."""
 
-TRUST = 1000.0
+TRUST = 300.0
 """How many measurements of one deviation each all colours of a frame together count for."""
 
 LOOKS = 300
@@ -66,6 +66,7 @@ class _Skin:
     shaped: Array
     rasterise: Rasteriser
     pictures: Pictures
+    trust: float
 
     def visible(self, unknowns: Unknowns, frame: int) -> Flags:
         size = self.pictures.size
@@ -88,9 +89,9 @@ class _Skin:
             place = placed(self.samples, part, index, self.pictures.size, self.pictures.middle)
             seen = sight(self.pictures.read(frame), place, blur)
             flags = np.unpackbits(visibility[frame], count=len(self.samples.rest)).astype(bool)
-            hessian, gradient = photometric_system(self.samples, appearance, seen, place, part, index, flags)
-            hessians.append(TRUST * hessian)
-            gradients.append(TRUST * gradient)
+            hessian, gradient = head_system(self.samples, appearance, seen, place, part, index, flags)
+            hessians.append(self.trust * hessian)
+            gradients.append(self.trust * gradient)
         return np.stack(hessians), np.stack(gradients)
 
 
@@ -103,6 +104,7 @@ def refine_clip(
     training: Frames,
     starts: Frames | None = None,
     report: Report | None = None,
+    trust: float = TRUST,
 ) -> Unknowns:
     """Poses and expressions for which the colours of the skin agree from frame to frame.
 
@@ -126,6 +128,8 @@ def refine_clip(
         Frames before which the film was cut.
     report : callable, optional
         Told a stage's name, what is done of it and its total.
+    trust : float
+        See :data:`TRUST`.
     """
     skin = _Skin(
         skin_samples(head, unknowns.identity),
@@ -133,6 +137,7 @@ def refine_clip(
         head.shaped(unknowns.identity),
         rasteriser(torch.device("cpu")),
         pictures,
+        trust,
     )
     count, model = len(unknowns.rotation), point_model(head)
     looks = training[np.unique(np.linspace(0, len(training) - 1, LOOKS).round().astype(np.intp))]
