@@ -13,7 +13,7 @@ from likeness.layered.carried_motion import CarriedMotion
 from likeness.layered.deformation import TorchPose, corrective_features, skinning_transforms
 from likeness.layered.deformer import Deformer
 from likeness.layered.grid import Grid
-from likeness.layered.point_deformation import FrameDeformation
+from likeness.layered.point_deformation import FrameDeformation, MeshMotion
 from likeness.layered.torso import TorsoShare
 from likeness.rig import Pose
 
@@ -88,7 +88,8 @@ def test_the_kernel_says_the_same(head, deformer, points, threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
 
-    def known(motion: CarriedMotion, near: torch.Tensor) -> CarriedMotion:
+    def known(motion: MeshMotion, near: torch.Tensor) -> CarriedMotion:
+        assert isinstance(motion, CarriedMotion)
         return replace(motion, found=torch.as_tensor(deformer.nearest(near.numpy(), 9)))
 
     for made in (deformer.motion(), softer.motion(torso)):
@@ -111,8 +112,9 @@ def test_neighbours_of_corners_hold_those_of_the_points_between(deformer):
     weights = random.dirichlet([1, 1, 1], len(faces)).astype(np.float32)
     points = np.einsum("fcx,fc->fx", vertices[faces], weights)
     motion, lists = deformer.motion(), torch.as_tensor(deformer.nearest(vertices, 16))
-    found = motion.on_triangles(torch.as_tensor(points), torch.as_tensor(faces), lists).found
-    assert found is not None
+    near = motion.on_triangles(torch.as_tensor(points), torch.as_tensor(faces), lists)
+    assert isinstance(near, CarriedMotion) and near.found is not None
+    found = near.found
     expected = np.sort(deformer.nearest(points, 9), 1)
     same = (np.sort(found.numpy(), 1) == expected).all(1)
     # Neighbours at equal distances may be taken for one another.

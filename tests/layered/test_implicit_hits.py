@@ -155,6 +155,7 @@ def test_hits_carry_pose_camera_and_jaw(known, manifold):
     assert steady.float().mean() > 0.9
     (final * weights)[steady].sum().backward()
     step = 1e-3
+    assert leaves.grad is not None
     for place, expected in enumerate(leaves.grad.tolist()):
         change = [0.0] * 4
         change[place] = step

@@ -17,7 +17,7 @@ from likeness.layered.reference_search import (
     first_crossings,
     lowest_values,
 )
-from likeness.layered.search_starts import bone_starts, skin_starts
+from likeness.layered.search_starts import all_starts, bone_starts, skin_starts
 from likeness.raster.mesh_query import intersect_rays
 from likeness.rig import AVATAR_JOINTS, Pose
 from torch.nn.functional import normalize
@@ -28,6 +28,7 @@ CAMERA = Camera(
 RADIUS = 0.1
 LEVELS = torch.tensor([-0.01, 0.0, 0.02])
 ALL_AROUND = (torch.tensor([0.0, 0.0, -0.6]), 0.25)
+PLAIN = SearchSettings()
 THOROUGH = SearchSettings(samples=160, secant_steps=12)
 
 
@@ -73,7 +74,7 @@ def bent(head: CanonicalHead) -> FrameDeformation:
 def search(
     deformation: FrameDeformation,
     joints: tuple[str, ...] = ("neck", "jaw"),
-    settings: SearchSettings = SearchSettings(),
+    settings: SearchSettings = PLAIN,
 ) -> Search:
     return Search(deformation, sphere, bone_starts(deformation, joints), settings)
 
@@ -160,3 +161,33 @@ def test_of_two_origins_the_deeper_counts(head):
     torch.testing.assert_close(point[0], torch.tensor([0.05, 0.0, 0.0]), atol=1e-6, rtol=0)
     assert value.item() == pytest.approx(-0.05, abs=1e-6)
     np.testing.assert_allclose(points[1, 0], [-0.1, 0, 0], atol=1e-6)
+
+
+def test_starts_from_the_skin_find_what_no_bone_leads_to(head):
+    """An expression lifts the crown of the ball by its radius; places there come from the crown, not from the air."""
+
+    def lifted(points, change):
+        weights = torch.zeros(len(points), len(AVATAR_JOINTS))
+        weights[:, AVATAR_JOINTS.index("body")] = 1
+        reach = torch.exp(-((points - torch.tensor([0, RADIUS, 0])) ** 2).sum(1) / 0.03**2)
+        return RADIUS * reach[:, None] * torch.tensor([0.0, 1.0, 0.0]), weights
+
+    deformation = FrameDeformation(lifted, head, TorchPose.of(Pose(np.zeros(2, np.float32))), CAMERA)
+    place = torch.tensor([[0.0, 0.195, -0.6]])
+    bones = bone_starts(deformation, ("body", "neck"))
+    alone, _ = lowest_values(Search(deformation, sphere, bones, PLAIN), place)
+    skin = skin_starts(deformation, torch.as_tensor(head.points), 3)
+    together, point = lowest_values(Search(deformation, sphere, all_starts(bones, skin), PLAIN), place)
+    assert alone.item() == pytest.approx(0.095, abs=1e-3)
+    assert together.item() < -0.001
+    torch.testing.assert_close(deformation(point), place, atol=3e-6, rtol=0)
+
+
+def test_starts_from_the_skin_come_from_as_many_patches(head):
+    deformation = bent(head)
+    posed = deformation(torch.as_tensor(head.points))[::9] + 0.002
+    starts = skin_starts(deformation, torch.as_tensor(head.points), 4)(posed)
+    assert starts.shape == (4, len(posed), 3)
+    # Each start is off by how differently patches move; the nearest patch's is off least.
+    errors = (deformation(starts.view(-1, 3)).view(starts.shape) - posed).norm(dim=2)
+    assert errors[0].mean() < errors[3].mean() < 0.02

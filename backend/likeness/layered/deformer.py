@@ -20,6 +20,7 @@ from ..rig import AVATAR_JOINTS, CORRECTIVE_COUNT
 from .canonical import Attributes, CanonicalHead, bare_vertices
 from .carried_motion import CarriedMotion
 from .grid import Grid
+from .point_deformation import MeshMotion
 from .torso import TorsoShare
 
 Array = npt.NDArray[np.float32]
@@ -134,7 +135,7 @@ class Deformer:
         corrected._torso = torso
         return corrected
 
-    def motion(self, torso: TorsoShare | None = None) -> CarriedMotion:
+    def motion(self, torso: TorsoShare | None = None) -> MeshMotion:
         """The same in torch, frame by frame and differentiable; with a torso's share that is still being learnt."""
         motion = self._motion if self._motion is not None else self._carried_motion()
         self._motion = motion

@@ -15,7 +15,7 @@ from .carried_motion import strongest_influences
 from .deformer import Deformer, few_influences
 from .grid import Grid
 from .mlp_field import UNIT, FrequencyEncoding, smooth_rectifier, sphere_layer
-from .point_deformation import PointMotion
+from .point_deformation import MeshMotion
 from .torso import TorsoShare
 
 Array = npt.NDArray[np.float32]
@@ -124,7 +124,7 @@ class NetworkDeformer(Deformer):
         )
         return attributes, self.carried.bareness(points)
 
-    def motion(self, torso: TorsoShare | None = None) -> PointMotion:
+    def motion(self, torso: TorsoShare | None = None) -> MeshMotion:
         """The same frame by frame and differentiable, by the network too."""
         return NetworkMotion(self._network, self._torso if torso is None else torso)
 

@@ -45,6 +45,10 @@ class PointMotion(Protocol):
         """
         ...
 
+
+class MeshMotion(PointMotion, Protocol):
+    """One that is quicker for points on a mesh whose vertices it has looked at before."""
+
     def on_triangles(self, points: torch.Tensor, corners: torch.Tensor, lists: torch.Tensor) -> PointMotion:
         """The same for these points (N, 3) alone, as they move by less than skin vertices lie apart: quicker.
 
