@@ -14,9 +14,12 @@ from __future__ import annotations
 import torch
 
 from .field import Manifold
-from .implicit_hits import GRAZING, perpendicular
+from .implicit_hits import perpendicular
 from .linear3 import inverses
 from .point_deformation import FrameDeformation
+
+_GRAZING = 0.02
+"""Determinant of J, about the cosine between ray and normal, below which steps are damped: they would go astray."""
 
 _SMALLEST_DENOMINATOR = 1e-14
 """Square metres; steps that small are below what single precision can tell apart."""
@@ -53,7 +56,7 @@ def refined_hits(
     sides = torch.stack(perpendicular(rays), 1)
     posed, linear = deformation.with_linear_part(points)
     values, gradients = manifold(points)
-    inverse = inverses(torch.cat([sides @ linear, gradients[:, None]], 1), GRAZING)
+    inverse = inverses(torch.cat([sides @ linear, gradients[:, None]], 1), _GRAZING)
     for left in range(steps, 0, -1):
         residual = torch.cat([(sides @ posed[..., None])[..., 0], (values - levels)[:, None]], 1)
         step = -(inverse @ residual[..., None])[..., 0]
