@@ -83,6 +83,8 @@ def test_normal_equations_lead_back_to_where_the_colours_are(truth):
     appearance = Appearance(albedo, np.zeros((8, 3), np.float32), np.ones(len(albedo), np.float32))
     hessian, gradient = head_system(samples, appearance, seen, place, true, 0, flags)
     assert np.abs(gradient).max() < 1e-6
+    nobody = head_system(samples, appearance, seen, place, true, 0, np.zeros(len(flags), bool))
+    assert not any(part.any() for part in nobody)
     jaw = 6 + truth.head.expression_names.index("jawOpen")
     for column, size in ((0, 2e-3), (1, 2e-3), (2, 2e-3), (3, 2e-4), (4, 2e-4), (5, 4e-3), (jaw, 0.02)):
         step = np.zeros((1, hessian.shape[1]))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..fitting.residuals import PICTURE, Unknowns
+from ..fitting.residuals import PICTURE, POSE, Unknowns
 from .appearance import Appearance, logarithmic
 from .samples import Flags, SkinSamples
 
@@ -74,14 +73,9 @@ def placed(samples: SkinSamples, unknowns: Unknowns, frame: int, size: int, midd
     """The points in one frame of a given size, pixels, with a given principal point."""
     rotation = unknowns.rotation[frame].astype(np.float32)
     camera = samples.positions(unknowns.expression[frame]) @ rotation.T + unknowns.translation[frame].astype(np.float32)
-    return before_camera(camera, samples.normals @ rotation.T, unknowns.log_focal, size, middle)
-
-
-def before_camera(camera: Floats, normals: Floats, log_focal: float, size: int, middle: tuple[float, float]) -> Placed:
-    """Points and normals (N, 3) of camera space in a picture of a given size, pixels."""
-    focal = float(np.exp(log_focal)) * size / PICTURE
+    focal = float(np.exp(unknowns.log_focal)) * size / PICTURE
     pixels = np.array(middle) + focal * (camera[:, :2] / camera[:, 2:]) * [-1, 1]
-    return Placed(camera, normals, pixels.astype(np.float32), focal, middle)
+    return Placed(camera, samples.normals @ rotation.T, pixels.astype(np.float32), focal, middle)
 
 
 def sight(picture: Picture, place: Placed, blur: float) -> Sight:
@@ -103,43 +97,23 @@ def head_system(
     frame: int,
     flags: Flags,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Normal equations of one frame's head: matrix (6 + E, 6 + E) and gradient (6 + E,).
+    """Normal equations of what one frame's colours say of the head: matrix (6 + E, 6 + E) and gradient (6 + E,).
 
-    Unknowns and their order are those of :class:`likeness.capture.fitting.residuals.Linearised`; the rest is as in
-    :func:`colour_system`.
-    """
-    rotation, translation = (x[frame].astype(np.float32) for x in (unknowns.rotation, unknowns.translation))
-
-    def rows(by_place: Floats, used: npt.NDArray[np.intp]) -> Floats:
-        by_turn = np.cross((place.camera[used] - translation)[:, None], by_place)
-        by_expression = (by_place @ rotation) @ samples.expression_basis[:, used].transpose(1, 2, 0)
-        return np.concatenate([by_turn, by_place, by_expression], 2)
-
-    return colour_system(appearance, seen, place, flags, rows)
-
-
-def colour_system(
-    appearance: Appearance,
-    seen: Sight,
-    place: Placed,
-    flags: Flags,
-    rows: Callable[[Floats, npt.NDArray[np.intp]], Floats],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Normal equations of what one frame's colours say: matrix (U, U) and gradient (U,) by U unknowns.
-
-    Both are means over the points seen and over channels, in squared deviations, so that the number of points does not
-    matter.
+    Unknowns and their order are those of :class:`likeness.capture.fitting.residuals.Linearised`. Both are means over
+    the points seen and over channels, in squared deviations, so that the number of points does not matter. That skin
+    is lit differently once it turns is in the residuals, not in their derivatives.
 
     Parameters
     ----------
+    samples : SkinSamples
     appearance : Appearance
     seen : Sight
     place : Placed
+    unknowns : Unknowns
+    frame : int
+        Of the unknowns.
     flags : (N,) bool
         Points that are seen.
-    rows : callable
-        Makes derivatives (n, 3, U) by the unknowns of derivatives (n, 3, 3) of colours by x, y, z in camera space, for
-        some points (n,).
     """
     residual = appearance.expected(place.normals) - seen.at(seen.colours, place.pixels)
     # Frames may be brighter or redder as a whole: exposure and white balance drift.
@@ -147,18 +121,26 @@ def colour_system(
     residual = residual - (weight[:, None] * residual).sum(0) / weight.sum().clip(1e-9)
     weight = _weights(residual, appearance.deviation, flags)
     used = np.flatnonzero(weight)
+    if not len(used):
+        size = POSE + len(samples.expression_basis)
+        return np.zeros((size, size)), np.zeros(size)
     right, down = (seen.at(values, place.pixels[used]) for values in seen.derivatives())
-    depth = -place.camera[used, 2:]
-    # Depth falls as z grows.
+    camera = place.camera[used]
+    depth = -camera[:, 2:]
+    # Derivatives of colours (n, 3) by the point's place (x, y, z) in camera space: depth falls as z grows.
     across = (place.pixels[used] - np.array(place.middle, np.float32)) / depth
     slope = place.focal / depth
     by_place = np.stack([right * slope, -down * slope, right * across[:, :1] + down * across[:, 1:]], 2)
-    derivatives = rows(by_place, used).reshape(3 * len(used), -1).astype(np.float32)
+    around = camera - unknowns.translation[frame].astype(np.float32)
+    by_model = by_place @ unknowns.rotation[frame].astype(np.float32)
+    by_expression = by_model @ samples.expression_basis[:, used].transpose(1, 2, 0)
+    rows = np.concatenate([np.cross(around[:, None], by_place), by_place, by_expression], 2)
+    rows = rows.reshape(3 * len(used), -1).astype(np.float32)
     every = np.repeat(weight[used], 3)
-    scaled = derivatives * np.sqrt(every)[:, None]
+    scaled = rows * np.sqrt(every)[:, None]
     total = 3 * max(int(flags.sum()), 1)
     hessian = (scaled.T @ scaled).astype(np.float64) / total
-    gradient = -(derivatives.T @ (every * residual[used].ravel())).astype(np.float64) / total
+    gradient = -(rows.T @ (every * residual[used].ravel())).astype(np.float64) / total
     return hessian, gradient
 
 
