@@ -11,6 +11,7 @@ import torch
 import trimesh
 from likeness.camera import Camera
 from likeness.capture.model import Capture
+from likeness.capture.storage import picture_names, write_capture
 from likeness.head.model import HeadModel
 from likeness.layered.frames import TrainingFrames
 
@@ -136,3 +137,18 @@ def filmed_ball(folder: Path, turns: int, size: int) -> Capture:
         cv2.imwrite(str(folder / f"matte{index}.png"), frames.mattes[index].numpy())
     mattes = tuple(f"matte{index}.png" for index in range(len(plain)))
     return replace(plain, folder=folder, mattes=mattes)
+
+
+def ball_on_disk(folder: Path, size: int) -> Path:
+    """A capture folder of the ball from seven sides, the one in the middle held out."""
+    plain, frames = ball_capture(turns=7, size=size)
+    described = replace(
+        plain,
+        # The stand-in's own file is not written with a capture.
+        head=replace(plain.head, name="ball"),
+        frames=picture_names("frames", len(plain), ".png"),
+        mattes=picture_names("mattes", len(plain), ".png"),
+        held_out=(3,),
+    )
+    write_capture(described, folder, frames.pictures.numpy(), frames.mattes.numpy())
+    return folder

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from balls import ball_capture
+from balls import ball_on_disk
 from killed_training import AVATAR, PRESET, SIZE
-from likeness.capture.storage import load_capture, picture_names, write_capture
+from likeness.capture.storage import load_capture
 from likeness.errors import LikenessError
 from likeness.jobs.control import JobStoppedError, ask
 from likeness.jobs.fingerprint import capture_fingerprint
@@ -53,18 +53,7 @@ def run_script(capture: Path, job: Path, *moments: str) -> Path:
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory) -> Path:
     """A ball filmed from seven sides, on disk."""
-    folder = tmp_path_factory.mktemp("ball") / "capture"
-    plain, frames = ball_capture(turns=7, size=SIZE)
-    described = replace(
-        plain,
-        # The stand-in's own file is not written with a capture.
-        head=replace(plain.head, name="ball"),
-        frames=picture_names("frames", len(plain), ".png"),
-        mattes=picture_names("mattes", len(plain), ".png"),
-        held_out=(3,),
-    )
-    write_capture(described, folder, frames.pictures.numpy(), frames.mattes.numpy())
-    return folder
+    return ball_on_disk(tmp_path_factory.mktemp("ball") / "capture", SIZE)
 
 
 @pytest.fixture(scope="module")

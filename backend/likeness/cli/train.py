@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..asset import write_layered_avatar
     from ..capture.storage import load_capture
     from ..layered.presets import preset_named, with_overrides
+    from ..layered.team import leads
     from ..layered.training import train
 
     check_avatar_path(options.avatar)
@@ -63,6 +64,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         except KeyboardInterrupt:
             told = f"What was learnt is kept in {job}: the same command with --resume goes on."
             raise KeyboardInterrupt(told) from None
+    if not leads():
+        return {}
     try:
         write_layered_avatar(avatar, options.avatar)
     except LikenessError as error:

@@ -51,16 +51,17 @@ class Record:
         """Note a stage as running, then as done; as interrupted, stopped or failed if it does not end well."""
         # What follows from a stage is to be made anew with it.
         self.seconds.pop(f"{name}_s", None)
-        self._write("running", name)
+        self.write("running", name)
         try:
             yield
         except BaseException as error:
-            self._write(state_after(error), name)
+            self.write(state_after(error), name)
             raise
         self.seconds[f"{name}_s"] = round(clock.elapsed, 2)
-        self._write("done", name)
+        self.write("done", name)
 
-    def _write(self, state: str, stage: str) -> None:
+    def write(self, state: str, stage: str) -> None:
+        """Write that a stage has come to a state."""
         content = {"state": state, "stage": stage, "seconds": self.seconds, **self._facts}
         write_atomically(self._path, json.dumps(content, indent=1).encode())
 

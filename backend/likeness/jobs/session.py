@@ -62,6 +62,10 @@ class Session:
         self.curve = CurveFile(job)
         self.losses: Sequence[float] = ()
 
+    def begin(self) -> None:
+        """Write the record, for those that work beside this process."""
+        self.record.write("running", "load")
+
     @property
     def watching(self) -> float:
         """Seconds that checkpoints, previews and notes of progress have taken in this process."""

@@ -51,8 +51,14 @@ class CorrectionOptimiser:
             self._second[place].copy_(tensor(arrays[f"second.{place}"]))
 
     @torch.no_grad()
-    def step(self, index: int, decay: float) -> None:
-        """Move frame ``index`` against its gradient, with step sizes times ``decay``, and forget the gradient."""
+    def step(self, *indices: int, decay: float) -> None:
+        """Move frames against their gradients, with step sizes times ``decay``, and forget the gradients."""
+        for index in indices:
+            self._step(index, decay)
+        for parameter, _ in self._rates:
+            parameter.grad = None
+
+    def _step(self, index: int, decay: float) -> None:
         self._visits[index] += 1
         visit = self._visits[index]
         for (parameter, rate), first, second in zip(self._rates, self._first, self._second, strict=True):
@@ -64,4 +70,3 @@ class CorrectionOptimiser:
             mean = first[index] / (1 - _FIRST_DECAY**visit)
             spread = (second[index] / (1 - _SECOND_DECAY**visit)).sqrt()
             parameter[index] -= rate * decay * mean / (spread + 1e-12)
-            parameter.grad = None

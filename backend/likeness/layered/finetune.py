@@ -31,6 +31,7 @@ from .presets import FineTuningPreset, Preset
 from .preview import side_by_side
 from .proxies import Proxies
 from .rendering import Hits, find_hits, ray_directions, shade, smooth_normals, visible_triangles
+from .team import ALONE, Team, random_of_frame
 from .texels import TexelTable
 
 RARITY_NEIGHBOURS = 8
@@ -75,6 +76,7 @@ def finetune(
     decoder: AppearanceDecoder | None = None,
     corrections: PoseCorrections | None = None,
     watch: Watch | None = None,
+    team: Team = ALONE,
 ) -> FineTuned:
     """Learn textures, decoder and corrections.
 
@@ -95,6 +97,8 @@ def finetune(
         Stage 1's, to go on from; they are changed.
     watch : Watch, optional
         Looks on between steps, and may hold a state to go on from.
+    team : Team
+        The processes that learn together; each calls this with the same arguments, but for the watch.
     """
     numbers, watch = preset.fine_tuning, watch or Watch()
     torch.manual_seed(seed)
@@ -105,20 +109,26 @@ def finetune(
     if watch.restored is not None:
         restore(scene, course, watch.restored)
         watch.went_on(watch.restored)
-    while (done := part_done(len(losses), numbers.steps, watch.clock.elapsed, seconds)) < 1:
-        step, index = len(losses), _drawn_frame(frames, numbers, course)
+    while (done := team.agreed(part_done(len(losses), numbers.steps, watch.clock.elapsed, seconds))) < 1:
+        step, indices = len(losses), [_drawn_frame(frames, numbers, course) for _ in range(preset.frames_per_step)]
         decay = numbers.final_rate + (1 - numbers.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
         correct = done >= numbers.correction_start and step % numbers.correction_interval == 0
-        loss = _loss(scene, numbers, index, correct, course.random)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = 0.0
+        for place, index in team.share(indices):
+            random = course.random if len(indices) == 1 else random_of_frame(seed, step, place)
+            part = _loss(scene, numbers, index, correct, random) / len(indices)
+            part.backward()
+            loss += float(part.detach())
+        team.add_gradients([*scene.decoder.parameters(), *(scene.corrections.parameters() if correct else ())])
+        scene.table.add_gradients(team)
         for group in optimiser.param_groups:
             group["lr"] = numbers.decoder_rate * decay
         optimiser.step()
         scene.table.step(numbers.texture_rate * decay, numbers.agreement_weight)
         if correct:
-            course.correcting.step(index, decay)
-        losses.append(float(loss.detach()))
+            course.correcting.step(*sorted(set(indices)), decay=decay)
+        losses.append(team.total(loss))
         if step % 20 == 0:
             progress("Fine-tuning", done, described(losses))
         watch.between(losses, numbers.steps, done, partial(checkpoint_of, scene, course), partial(_preview, scene))

@@ -22,8 +22,9 @@ FEWEST_FACES = 50
 """Triangles of a layer."""
 
 _COUNTS = (
-    "picture_size", "hidden_size", "geometry.hull_frames", "geometry.stage_one.steps", "geometry.stage_one.pixels",
-    "fine_tuning.pixels", "fine_tuning.patch", "fine_tuning.correction_interval", "fine_tuning.inspected_frames",
+    "picture_size", "hidden_size", "frames_per_step", "geometry.hull_frames", "geometry.stage_one.steps",
+    "geometry.stage_one.pixels", "fine_tuning.pixels", "fine_tuning.patch", "fine_tuning.correction_interval",
+    "fine_tuning.inspected_frames",
 )  # fmt: skip
 _LENGTHS = ("geometry.cell", "geometry.extraction_cell", "geometry.stage_one.cell")
 _SHARES = (

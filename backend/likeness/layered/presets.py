@@ -116,6 +116,8 @@ class Preset:
         Texels of a layer's tile and of its border in the file.
     threads : int
         Threads of torch; zero leaves torch's own choice.
+    frames_per_step : int
+        Training frames that each step looks at; several processes share them, see :mod:`.team`.
     geometry : GeometryPreset
     fine_tuning : FineTuningPreset
     """
@@ -130,6 +132,7 @@ class Preset:
     tile_size: int = 256
     gutter: int = 4
     threads: int = 2
+    frames_per_step: int = 1
     geometry: GeometryPreset = field(default_factory=GeometryPreset)
     fine_tuning: FineTuningPreset = field(default_factory=FineTuningPreset)
 

@@ -41,6 +41,7 @@ from .proxies import TextureLayout
 from .rendering import ray_directions, shade, visible_triangles
 from .stage_one_state import Course, StageOne, begun, checkpoint_of, extracted, initial, layout_of, residuals
 from .surface_hits import Surface, SurfaceFinder, View, mesh_surface
+from .team import ALONE, Team, random_of_frame
 
 Progress = Callable[[str, float, str], None]
 
@@ -55,6 +56,7 @@ def train_stage_one(
     progress: Progress = lambda stage, done, message: None,
     rasteriser: Rasteriser | None = None,
     watch: Watch | None = None,
+    team: Team = ALONE,
 ) -> StageOne:
     """Learn a captured person's surface.
 
@@ -74,6 +76,8 @@ def train_stage_one(
         Warp's by default.
     watch : Watch, optional
         Looks on between steps, and may hold a state to go on from.
+    team : Team
+        The processes that learn together; each calls this with the same arguments, but for the watch.
     """
     watch, frames = watch or Watch(), in_main_memory(frames)
     torch.manual_seed(seed)
@@ -90,7 +94,8 @@ def train_stage_one(
     course = begun(state, preset, np.random.default_rng(seed), watch.restored)
     if watch.restored is not None:
         watch.went_on(watch.restored)
-    take_steps(state, course, frames, preset, rasteriser or WarpRasteriser(), seconds, watch, progress)
+    rasteriser = rasteriser or WarpRasteriser()
+    take_steps(state, course, frames, preset, rasteriser, seconds, watch, progress, team=team, seed=seed)
     return state
 
 
@@ -104,38 +109,52 @@ def take_steps(
     watch: Watch,
     progress: Progress = lambda stage, done, message: None,
     find: SurfaceFinder = mesh_surface,
+    team: Team = ALONE,
+    seed: int = 0,
 ) -> None:
     """Take all steps that are left, or as many as the time allows; ``find`` says how hits are found."""
     numbers, tuning, optimiser = preset.geometry.stage_one, preset.fine_tuning, course.optimiser
     rates = [group["lr"] for group in optimiser.param_groups]
-    while (done := part_done(len(state.losses), numbers.steps, watch.clock.elapsed, seconds)) < 1:
+    while (done := team.agreed(part_done(len(state.losses), numbers.steps, watch.clock.elapsed, seconds))) < 1:
         step = len(state.losses)
         if course.pending and done >= course.pending[0]:
             course.pending.pop(0)
             course.layers = extracted(state, preset, course.layers)
             course.extracted = residuals(state)
-        if not course.order:
-            course.order = course.random.permutation(frames.training).tolist()
-        index = course.order.pop()
+        indices = [_drawn_frame(frames, course) for _ in range(preset.frames_per_step)]
         correct = done >= tuning.correction_start and step % tuning.correction_interval == 0
-        loss = stage_one_loss(
-            state, course.layers, frames, index, preset, rasteriser, correct=correct, random=course.random, find=find
-        )
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = 0.0
+        for place, index in team.share(indices):
+            random = course.random if len(indices) == 1 else random_of_frame(seed, step, place)
+            part = stage_one_loss(
+                state, course.layers, frames, index, preset, rasteriser, correct=correct, random=random, find=find
+            )
+            part = part / len(indices)
+            part.backward()
+            loss += float(part.detach())
+        learnt = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        team.add_gradients([*learnt, *(state.corrections.parameters() if correct else ())])
         decay = 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done))
         moving = min(1.0, max(0.0, (done - numbers.geometry_start) / 0.05))
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * decay * (moving if group is optimiser.param_groups[-1] else 1.0)
         optimiser.step()
         if correct:
-            course.correcting.step(index, decay)
-        state.losses.append(float(loss.detach()))
+            course.correcting.step(*sorted(set(indices)), decay=decay)
+        state.losses.append(team.total(loss))
         if step % 20 == 0:
             progress("Surface", done, described(state.losses))
         preview = partial(_preview, state, course, frames, preset, rasteriser)
         watch.between(state.losses, numbers.steps, done, partial(checkpoint_of, state, course), preview)
     progress("Surface", 1.0, described(state.losses))
+
+
+def _drawn_frame(frames: TrainingFrames, course: Course) -> int:
+    """The next training frame of a random order without end."""
+    if not course.order:
+        course.order = course.random.permutation(frames.training).tolist()
+    return course.order.pop()
 
 
 def _preview(state: StageOne, course: Course, frames: TrainingFrames, preset: Preset, rasteriser: Rasteriser) -> bytes:

@@ -18,6 +18,7 @@ from ..raster.kernel_launch import launch, warp_view
 from .compositing import srgb_to_linear
 from .parallel import in_parallel, parts
 from .proxies import TextureLayout
+from .team import Team
 from .texel_kernels import sample_texels, scatter_gradients, step_texels
 
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.99
@@ -110,6 +111,23 @@ class TexelTable:
             Colours decoded to linear light before filtering; opacities and features as they are.
         """
         return _Sample.apply(self._handle, uv.contiguous(), layers.int().contiguous(), self)
+
+    def add_gradients(self, team: Team) -> None:
+        """Sum the texels' gradients over all processes; texels that any of them has touched count as touched here."""
+        if team.size == 1:
+            return
+        if not self._touched:
+            self._touched.append(torch.zeros_like(self.visits))
+            self._touched_counts.append(torch.zeros(1, dtype=torch.int32, device=self.device))
+        parts = zip(self._touched, self._touched_counts, strict=True)
+        rows = team.united(torch.cat([part[: int(count)] for part, count in parts]))
+        gradient = self._gradient[rows.long()]
+        team.add([gradient])
+        self._gradient[rows.long()] = gradient
+        for count in self._touched_counts:
+            count.zero_()
+        self._touched[0][: len(rows)] = rows
+        self._touched_counts[0].fill_(len(rows))
 
     def step(self, rate: float, agreement: float = 0.0) -> None:
         """One step of Adam on the texels touched since the last one.

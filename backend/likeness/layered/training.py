@@ -38,6 +38,7 @@ from ..head.storage import load_head, save_head
 from ..jobs.checkpoint import read_checkpoint, stage_of_checkpoint
 from ..jobs.fingerprint import capture_fingerprint
 from ..jobs.folder import make_folder, opened_record
+from ..jobs.following import Follower
 from ..jobs.lock import locked
 from ..jobs.session import CHECKPOINT, KEPT_EVERY, Session
 from ..raster.interface import Rasteriser
@@ -56,6 +57,8 @@ from .learning_state import in_own_memory
 from .presets import Preset
 from .proxies import Proxies, load_proxies, save_proxies
 from .stage_one import load_stage_one, save_stage_one, train_stage_one
+from .stage_one_state import StageOne
+from .team import Team, joined_team
 from .texel_surface import texel_surface
 from .texels import TexelTable
 
@@ -110,36 +113,48 @@ def train(
     if not capture.training:
         raise LikenessError(f"{capture.folder} has no frame to train on: all are held out.")
     budget = preset.seconds if seconds is None else seconds
-    aside = make_folder(out, _RESULTS, resume=resume)
-    if aside is not None:
-        progress("Loading", 0.0, f"the unfinished job that was here is kept in {aside}")
-    with locked(out):
-        made_of = {
-            "preset": asdict(preset),
-            "seed": seed,
-            "time": budget if math.isfinite(budget) else None,
-            "capture_content": capture_fingerprint(capture),
-        }
-        about = {"capture": capture.folder.name, "origin": _origin(capture)}
-        record = opened_record(out, made_of, about, resume=resume)
-        if preset.threads:
-            torch.set_num_threads(preset.threads)
-        session = Session(out, record, budget, kept_every)
-        avatar = _trained(capture, preset, session, seed, progress)
-        session.finished()
+    if preset.threads:
+        torch.set_num_threads(preset.threads)
+    with joined_team(preset.frames_per_step) as team:
+        if not team.leads:
+            team.wait()
+            following = Follower(out, budget)
+            team.wait()
+            return _trained(capture, preset, following, seed, lambda stage, done, message: None, team)
+        aside = make_folder(out, _RESULTS, resume=resume)
+        if aside is not None:
+            progress("Loading", 0.0, f"the unfinished job that was here is kept in {aside}")
+        with locked(out):
+            made_of = {
+                "preset": asdict(preset),
+                "seed": seed,
+                "time": budget if math.isfinite(budget) else None,
+                "capture_content": capture_fingerprint(capture),
+            }
+            about = {"capture": capture.folder.name, "origin": _origin(capture)}
+            session = Session(out, opened_record(out, made_of, about, resume=resume), budget, kept_every)
+            session.begin()
+            # The others read the record while it does not change.
+            team.wait()
+            team.wait()
+            avatar = _trained(capture, preset, session, seed, progress, team)
+            session.finished()
     progress("Finishing", 1.0, "")
     return avatar
 
 
-def _trained(capture: Capture, preset: Preset, session: Session, seed: int, progress: Progress) -> LayeredAvatar:
+def _trained(
+    capture: Capture, preset: Preset, session: Session | Follower, seed: int, progress: Progress, team: Team
+) -> LayeredAvatar:
     """All stages in turn; of those that are finished, what they have left in the folder."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rasteriser, record, out = select_rasteriser(device), session.record, session.job
     with session.stage("load", "Loading"):
-        save_head(capture.head, out / _HEAD)
+        if team.leads:
+            save_head(capture.head, out / _HEAD)
         frames = load_frames(capture, preset.picture_size, device)
     if not record.finished("bake"):
-        _shape(capture, frames, preset, session, seed, progress)
+        _shape(capture, frames, preset, session, seed, progress, team)
     if record.finished("finetune"):
         proxies, _, _ = _baked(out, preset, len(frames), device)
         tuned = _load_finetuned(out, proxies, preset)
@@ -158,8 +173,10 @@ def _trained(capture: Capture, preset: Preset, session: Session, seed: int, prog
                 decoder=decoder,
                 corrections=corrections,
                 watch=watch,
+                team=team,
             )
-            save_finetuned(tuned, out)
+            if team.leads:
+                save_finetuned(tuned, out)
     with session.stage("finish", "Finishing"):
         progress("Finishing", 0.0, "filling what no frame has seen")
         textures = _filled(proxies, tuned, frames, preset, rasteriser)
@@ -200,7 +217,13 @@ def _origin(capture: Capture) -> dict[str, Any]:
 
 
 def _shape(
-    capture: Capture, frames: TrainingFrames, preset: Preset, session: Session, seed: int, progress: Progress
+    capture: Capture,
+    frames: TrainingFrames,
+    preset: Preset,
+    session: Session | Follower,
+    seed: int,
+    progress: Progress,
+    team: Team,
 ) -> None:
     """Layers with their first textures: learned, or hull shells where the preset leaves no time for stage 1."""
     out, learned = session.job, None
@@ -209,11 +232,27 @@ def _shape(
     if seconds > 0 and not session.record.finished("train"):
         with session.stage("train", "Surface") as watch:
             learned = train_stage_one(
-                frames, capture, preset, seconds=seconds, seed=seed, progress=progress, watch=watch
+                frames, capture, preset, seconds=seconds, seed=seed, progress=progress, watch=watch, team=team
             )
-            save_stage_one(learned, out / _STAGE_ONE)
+            if team.leads:
+                save_stage_one(learned, out / _STAGE_ONE)
+    if team.leads:
+        _bake(capture, frames, preset, session, learned, seconds > 0)
+    team.wait()
+
+
+def _bake(
+    capture: Capture,
+    frames: TrainingFrames,
+    preset: Preset,
+    session: Session | Follower,
+    learned: StageOne | None,
+    learns: bool,
+) -> None:
+    """Stage 2, from what stage 1 has learnt or left in the folder, or without it."""
+    out = session.job
     with session.stage("bake", "Baking"):
-        if seconds > 0:
+        if learns:
             learned = learned or load_stage_one(out / _STAGE_ONE, frames, capture, preset)
             proxies = bake(learned, frames, capture, preset)
             parts = {"decoder": learned.decoder, "corrections": learned.corrections}
