@@ -56,6 +56,7 @@ from .inpainting import inpainted, seen_weights
 from .learning_state import in_own_memory
 from .presets import Preset
 from .proxies import Proxies, load_proxies, save_proxies
+from .repeatability import repeatable_sums
 from .stage_one import load_stage_one, save_stage_one, train_stage_one
 from .stage_one_state import StageOne
 from .team import Team, joined_team
@@ -115,12 +116,13 @@ def train(
     budget = preset.seconds if seconds is None else seconds
     if preset.threads:
         torch.set_num_threads(preset.threads)
-    with joined_team(preset.frames_per_step) as team:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with repeatable_sums(device), joined_team(preset.frames_per_step) as team:
         if not team.leads:
             team.wait()
             following = Follower(out, budget)
             team.wait()
-            return _trained(capture, preset, following, seed, lambda stage, done, message: None, team)
+            return _trained(capture, preset, following, seed, lambda stage, done, message: None, team, device)
         aside = make_folder(out, _RESULTS, resume=resume)
         if aside is not None:
             progress("Loading", 0.0, f"the unfinished job that was here is kept in {aside}")
@@ -137,17 +139,22 @@ def train(
             # The others read the record while it does not change.
             team.wait()
             team.wait()
-            avatar = _trained(capture, preset, session, seed, progress, team)
+            avatar = _trained(capture, preset, session, seed, progress, team, device)
             session.finished()
     progress("Finishing", 1.0, "")
     return avatar
 
 
 def _trained(
-    capture: Capture, preset: Preset, session: Session | Follower, seed: int, progress: Progress, team: Team
+    capture: Capture,
+    preset: Preset,
+    session: Session | Follower,
+    seed: int,
+    progress: Progress,
+    team: Team,
+    device: torch.device,
 ) -> LayeredAvatar:
     """All stages in turn; of those that are finished, what they have left in the folder."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rasteriser, record, out = select_rasteriser(device), session.record, session.job
     with session.stage("load", "Loading"):
         if team.leads:
