@@ -9,20 +9,13 @@ It computes what :class:`likeness.layered.carried_motion.CarriedMotion` says in 
 # pyright: reportInvalidTypeForm=false
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from itertools import pairwise
-
 import torch
 import warp as wp
 
 from ..raster.kernel_launch import launch, warp_view
+from ..raster.parallel import on_all_cores
 from ..raster.trilinear import Lattice, cell_of, corner_entry, corner_share, lattice
 from .grid import Grid
-from .parallel import in_parallel
-
-_FEW = 4000
-"""Points that are not worth a second thread."""
 
 _Weights = wp.types.vector(length=6, dtype=wp.float32)
 
@@ -208,15 +201,8 @@ def nearest_among(
         arrays = [warp_view(places[start:stop], wp.vec3), warp_view(corners[start:stop], wp.int32)]
         launch(_nearest, stop - start, [*arrays, *shared, warp_view(found[start:stop], wp.int32)], points.device)
 
-    _on_all_cores(part, points)
+    on_all_cores(part, points)
     return found
-
-
-def _on_all_cores(part: Callable[[int, int], None], points: torch.Tensor) -> None:
-    """Work on points (N, 3) in as many parts as torch has threads: Warp uses one processor core by itself."""
-    cores = torch.get_num_threads() if points.device.type == "cpu" and len(points) > _FEW else 1
-    bounds = [len(points) * core // cores for core in range(cores + 1)]
-    in_parallel([partial(part, start, stop) for start, stop in pairwise(bounds)])
 
 
 def carried(
@@ -270,5 +256,5 @@ def carried(
         results = [warp_view(displacements[start:stop], wp.vec3), warp_view(weights[start:stop])]
         launch(_carry, stop - start, [*arrays, *shared, *results], points.device)
 
-    _on_all_cores(part, points)
+    on_all_cores(part, points)
     return displacements, weights

@@ -15,8 +15,8 @@ import torch
 import warp as wp
 
 from ..raster.kernel_launch import launch, warp_view
+from ..raster.parallel import in_parallel, parts
 from .compositing import srgb_to_linear
-from .parallel import in_parallel, parts
 from .proxies import TextureLayout
 from .team import Team
 from .texel_kernels import sample_texels, scatter_gradients, step_texels

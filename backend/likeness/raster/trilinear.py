@@ -16,6 +16,7 @@ import warp as wp
 from torch.autograd.function import once_differentiable
 
 from .kernel_launch import launch, warp_view
+from .parallel import on_all_cores
 
 
 @wp.struct
@@ -118,8 +119,14 @@ class _Trilinear(torch.autograd.Function):
     def forward(ctx: Any, points: torch.Tensor, table: torch.Tensor, grid: Any) -> tuple[torch.Tensor, torch.Tensor]:
         points = points.contiguous()
         values, slopes = points.new_empty(len(points)), torch.empty_like(points)
-        arrays = [warp_view(points, wp.vec3), warp_view(table.view(-1)), grid]
-        launch(_sample, len(points), [*arrays, warp_view(values), warp_view(slopes, wp.vec3)], points.device)
+        numbers = warp_view(table.view(-1))
+
+        def part(start: int, stop: int) -> None:
+            results = [warp_view(values[start:stop]), warp_view(slopes[start:stop], wp.vec3)]
+            arrays = [warp_view(points[start:stop], wp.vec3), numbers, grid]
+            launch(_sample, stop - start, [*arrays, *results], points.device)
+
+        on_all_cores(part, points)
         ctx.save_for_backward(points, slopes)
         ctx.grid, ctx.shape = grid, table.shape
         ctx.mark_non_differentiable(slopes)

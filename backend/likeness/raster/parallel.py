@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
 import torch
+
+_FEW = 4000
+"""Points that are not worth a second thread."""
 
 
 def parts(layers: torch.Tensor) -> list[slice]:
@@ -24,6 +27,16 @@ def parts(layers: torch.Tensor) -> list[slice]:
     cuts = starts[(starts[None] - wanted[:, None]).abs().argmin(1)].unique().tolist()
     bounds = [0, *(cut for cut in cuts if 0 < cut < count), count]
     return [slice(start, stop) for start, stop in pairwise(bounds)]
+
+
+def on_all_cores(part: Callable[[int, int], None], points: torch.Tensor) -> None:
+    """Work on points (N, ...) in as many ranges as torch has threads, or in one where they are few or on a GPU.
+
+    ``part`` is told where a range starts and where it stops; ranges must not write to the same place.
+    """
+    cores = torch.get_num_threads() if points.device.type == "cpu" and len(points) > _FEW else 1
+    bounds = [len(points) * core // cores for core in range(cores + 1)]
+    in_parallel([partial(part, start, stop) for start, stop in pairwise(bounds)])
 
 
 def in_parallel(tasks: Sequence[Callable[[], Any]]) -> None:
