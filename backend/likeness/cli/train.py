@@ -65,6 +65,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             told = f"What was learnt is kept in {job}: the same command with --resume goes on."
             raise KeyboardInterrupt(told) from None
     if not leads():
+        # One process of a team tells the result.
+        options.json = None
         return {}
     try:
         write_layered_avatar(avatar, options.avatar)
