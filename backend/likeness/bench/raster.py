@@ -8,8 +8,7 @@ compute is compared before it is timed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,6 +22,7 @@ from ..raster.mesh_query import intersect_rays
 from ..raster.texture import sample_textures
 from ..raster.warp_rasteriser import WarpRasteriser
 from ..runtime.rasterise import rasterise as rasterise_numpy
+from .threads import one_thread
 
 LAYERS = 8
 FACES = 10_000
@@ -47,7 +47,7 @@ def bench_raster() -> dict[str, Marks]:
     RuntimeError
         If two ways of computing the same disagree.
     """
-    with _one_thread():
+    with one_thread():
         marks = {**_rasterisers(), **_textures(), **_hash_grids()}
     return {"marks": {name: {"value": value, "unit": "ms"} for name, value in marks.items()}}
 
@@ -216,13 +216,3 @@ def _medians(ways: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, f
 def _agree(what: str, difference: float, allowed: float) -> None:
     if not difference <= allowed:
         raise RuntimeError(f"{what} differ by {difference:g}, more than {allowed:g}; a comparison would mean nothing")
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

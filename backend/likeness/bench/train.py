@@ -2,7 +2,8 @@
 
 Both take the same training steps: same field, levels, pictures, pixels and losses. They differ in how a ray's hits are
 found. The fast path rasterises layer meshes, which it extracts anew now and then, and refines; the reference marches
-along every ray and finds roots (see :mod:`likeness.layered.reference_search`), with the paper's numbers.
+along every ray and finds roots (see :mod:`likeness.layered.reference_search`), with the paper's numbers. All of it runs
+on one thread: the reference is a few huge operations, which more threads would speed up more than many small ones.
 
 Whether hits agree is judged by a more thorough search, for the paper's own misses what lies between its samples, and
 places that bones do not lead to.
@@ -35,6 +36,7 @@ from ..layered.stage_one import rendered, take_steps, view_of
 from ..layered.stage_one_state import StageOne, begun, initial
 from ..layered.surface_hits import SurfaceFinder, View, mesh_surface
 from ..raster.warp_rasteriser import WarpRasteriser
+from .threads import one_thread
 
 PAPER = SearchSettings()
 THOROUGH = SearchSettings(samples=320, secant_steps=12, broyden_steps=15)
@@ -123,8 +125,11 @@ def bench_train(
     dict
         ``marks``; and ``table``, PSNR of both by kind of frame.
     """
-    if preset.threads:
-        torch.set_num_threads(preset.threads)
+    with one_thread():
+        return _measured(capture, preset, seconds, rays, frames, seed)
+
+
+def _measured(capture: Capture, preset: Preset, seconds: float, rays: int, frames: int, seed: int) -> dict[str, Any]:
     shown = load_frames(capture, preset.picture_size)
     torch.manual_seed(seed)
     start = initial(hull_field(shown, capture, preset, seed), shown, preset)
