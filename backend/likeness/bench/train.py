@@ -103,8 +103,9 @@ def bench_train(
         thousandth of the head's size, among those that both find.
     ``hits_only_fast_percent``, ``hits_only_thorough_percent``
         Of all that either finds.
-    ``reference_agree_percent``
-        The same comparison for the reference with the paper's numbers.
+    ``unrefined_agree_percent``, ``reference_agree_percent``
+        The same comparison for hits of the fast path that are not refined, and for the reference with the paper's
+        numbers.
     ``hits_median_mm``
         Median distance of the fast path's hits from the thorough search's.
     ``fast_psnr_equal_time``, ``reference_psnr_equal_time``
@@ -152,6 +153,7 @@ def _measured(capture: Capture, preset: Preset, seconds: float, rays: int, frame
         "hits_only_thorough_percent": (100 * agreements["fast"].only_thorough, "%"),
         "hits_median_mm": (1000 * agreements["fast"].median, "mm"),
         "hits_compared": (agreements["fast"].compared, ""),
+        "unrefined_agree_percent": (100 * agreements["unrefined"].agree, "%"),
         "reference_agree_percent": (100 * agreements["reference"].agree, "%"),
         "fast_psnr_equal_time": (table[0]["all"], "dB"),
         "reference_psnr_equal_time": (table[1]["all"], "dB"),
@@ -190,19 +192,30 @@ def trained(
 def compared(
     state: StageOne, frames: TrainingFrames, preset: Preset, rays: int, count: int, seed: int
 ) -> dict[str, Agreement]:
-    """Agreement of the fast path and of the paper's search with the thorough one, over evenly spread frames."""
+    """Agreement of the fast path, refined and not, and of the paper's search with the thorough one.
+
+    Frames are evenly spread, held-out ones among them.
+    """
     layers = training_layers(state.field, state.manifold, preset)
     tolerance = TOLERANCE * head_size(state)
     random = np.random.default_rng(seed)
-    pairs: dict[str, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {"fast": [], "reference": []}
+    stage_one = replace(preset.geometry.stage_one, refinement_steps=0)
+    unrefined = replace(preset, geometry=replace(preset.geometry, stage_one=stage_one))
+    pairs: dict[str, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {
+        "fast": [],
+        "unrefined": [],
+        "reference": [],
+    }
     for index in np.linspace(0, len(frames) - 1, count).round().astype(int).tolist():
         view = some_rays(view_of(state, layers, frames, index, WarpRasteriser()), frames, index, rays, random)
         truth = searched(state, view, THOROUGH, partial(_thorough_starts, state))
         paper = searched(state, view, PAPER, bone_starts)
-        for name, (points, found) in (
-            ("fast", _fast_points(state, view, preset)),
-            ("reference", (paper.points, paper.found)),
-        ):
+        ways = {
+            "fast": _fast_points(state, view, preset),
+            "unrefined": _fast_points(state, view, unrefined),
+            "reference": (paper.points, paper.found),
+        }
+        for name, (points, found) in ways.items():
             distance = torch.linalg.vector_norm(points - truth.points, dim=2)
             pairs[name].append((distance[found & truth.found], found & ~truth.found, truth.found & ~found))
     return {name: _agreement(parts, tolerance) for name, parts in pairs.items()}
