@@ -117,7 +117,7 @@ def _covered(graph: Graph, geometry: bpy.types.NodeSocket, slots: Iterable[int])
 
 
 def _stored(graph: Graph, geometry: bpy.types.NodeSocket, name: str, kind: str, value: Value) -> bpy.types.NodeSocket:
-    inputs = {"Geometry": geometry, "Name": name, "Value": value}
+    inputs: dict[str | int, Value] = {"Geometry": geometry, "Name": name, "Value": value}
     return graph.node("GeometryNodeStoreNamedAttribute", inputs, data_type=kind, domain="POINT").outputs[0]
 
 

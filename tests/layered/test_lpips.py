@@ -7,7 +7,7 @@ import pytest
 import torch
 from likeness.errors import LikenessError
 from likeness.layered import lpips as module
-from likeness.layered.lpips import load_lpips
+from likeness.layered.lpips import Lpips, load_lpips
 from safetensors.numpy import save_file
 from torch.nn.functional import conv2d, relu
 
@@ -40,8 +40,14 @@ def pictures() -> torch.Tensor:
     return torch.rand(2, 3, 64, 72, generator=torch.Generator().manual_seed(1))
 
 
+def loaded(place) -> Lpips:
+    lpips = load_lpips(place)
+    assert lpips is not None
+    return lpips
+
+
 def test_equal_pictures_have_no_distance_and_others_have_one(file, pictures):
-    lpips = load_lpips(file)
+    lpips = loaded(file)
     assert lpips.name == "LPIPS AlexNet"
     assert lpips.distance(pictures, pictures) == 0
     assert lpips.distance(pictures, pictures.flip(3)) > 0.01
@@ -50,7 +56,7 @@ def test_equal_pictures_have_no_distance_and_others_have_one(file, pictures):
 
 def test_the_first_layer_is_the_formula(file, pictures):
     tensors = alexnet()
-    only_first = load_lpips(file)
+    only_first = loaded(file)
     for layer in range(1, 5):
         only_first._tensors[f"lin.{layer}"].zero_()
     weight, bias, lin = (
@@ -69,7 +75,7 @@ def test_the_first_layer_is_the_formula(file, pictures):
 
 def test_gradients_reach_the_picture(file, pictures):
     moved = pictures.clone().requires_grad_()
-    load_lpips(file).distance(moved, pictures.flip(2)).backward()
+    loaded(file).distance(moved, pictures.flip(2)).backward()
     assert moved.grad is not None and (moved.grad != 0).float().mean() > 0.9
 
 
@@ -87,8 +93,8 @@ def test_other_files_hold_the_same(file, pictures, tmp_path, kind):
         for part in ("features", "lin"):
             chosen = {name: torch.tensor(tensor) for name, tensor in tensors.items() if name.startswith(part)}
             torch.save(chosen, tmp_path / f"{part}.pth")
-    expected = load_lpips(file).distance(pictures, pictures.flip(2))
-    torch.testing.assert_close(load_lpips(place).distance(pictures, pictures.flip(2)), expected, rtol=0, atol=0)
+    expected = loaded(file).distance(pictures, pictures.flip(2))
+    torch.testing.assert_close(loaded(place).distance(pictures, pictures.flip(2)), expected, rtol=0, atol=0)
 
 
 def test_nothing_at_the_usual_place_is_no_error_and_is_not_fetched(tmp_path, monkeypatch):
