@@ -124,7 +124,7 @@ def test_the_searchs_hits_carry_gradients(scene):
     assert shift.grad is not None and shift.grad.abs().max() > 0
     assert state.manifold.residuals[1].grad.abs().max() > 0
     values, levels, found = surface.outline
-    assert (values - levels).abs().max() < 1e-4 and len(found) == len(points)
+    assert (values - levels).abs().max() < 1e-4 and 0 < len(found) < len(points)
 
 
 def test_outside_of_the_box_is_nothing(scene):

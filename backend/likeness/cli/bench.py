@@ -17,6 +17,9 @@ BENCHMARKS = {
     "track": "how well and fast a video is tracked, or how far that is from known parameters",
 }
 
+EXACT = ("geometry.stage_one.refinement_steps=4", "geometry.stage_one.cell=0.006")
+"""Settings of a preset with which hits are found as exactly as the search finds them."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -49,7 +52,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="change one number of the preset; may be given again (hits are refined in 4 steps if none says otherwise)",
+        help="change one number of the preset; may be given again (if none says otherwise, hits are refined in 4 steps "
+        "on meshes of 6 mm)",
     )
 
 
@@ -86,7 +90,7 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     from ..capture.storage import load_capture
     from ..layered.presets import preset_named, with_overrides
 
-    preset = with_overrides(preset_named(options.preset), ["geometry.stage_one.refinement_steps=4", *options.set])
+    preset = with_overrides(preset_named(options.preset), [*EXACT, *options.set])
     capture = load_capture(options.capture) if options.capture else sample_capture()
     return bench_train(capture, preset, seconds=options.seconds, rays=options.rays)
 

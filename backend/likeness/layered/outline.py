@@ -14,7 +14,8 @@ _DEPTHS = 20
 _REACH = 0.13
 _RAYS = 500
 _MARGIN = 0.001
-_CARVED_LEVEL = 0.0025
+CARVED_LEVEL = 0.0025
+"""Levels below this shall not reach beyond the matte; outer ones are meant to, metres."""
 
 
 def outline_loss(
@@ -47,7 +48,8 @@ def outline_loss(
         What each layer shows along each ray, -1 for nothing.
     matte : (P,) float32
     hits : tuple of tensors
-        Field values (N,), levels (N,) and rays (N,) of hits on level sets.
+        Field values (N,), levels (N,) and rays (N,) of hits on level sets below :data:`CARVED_LEVEL`; others are
+        ignored.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def outline_loss(
     shells = (levels > 0).nonzero()[:, 0]
     per_pixel = 100.0 / (len(rays) * len(shells))
     values, hit_levels, hit_rays = hits
-    outside = (matte[hit_rays] < 0.02) & (hit_levels < _CARVED_LEVEL)
+    outside = (matte[hit_rays] < 0.02) & (hit_levels < CARVED_LEVEL)
     loss = (torch.relu(hit_levels + _MARGIN - values) * outside).sum() * per_pixel
     missed = ((matte > 0.5) & (triangles[shells[0]] < 0)).nonzero()[:_RAYS, 0]
     if len(missed):

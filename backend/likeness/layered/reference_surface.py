@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from .field import Manifold
 from .implicit_hits import implicit_hits
 from .layer_extraction import TrainingLayers
+from .outline import CARVED_LEVEL
 from .point_deformation import FrameDeformation
 from .presets import Preset
 from .reference_search import NOTHING, Crossings, FieldValues, Search, SearchSettings, first_crossings
@@ -35,7 +36,8 @@ def reference_surface(settings: SearchSettings, starts: StartsFor = bone_starts)
         layer, along = on_level[place], normalize(view.directions, dim=1)[ray]
         levels = proxies.levels[layer]
         points, normals = implicit_hits(deformation, state.manifold, crossings.points[place, ray], along, levels)
-        values, _ = state.manifold(points)
+        low = (levels < CARVED_LEVEL).nonzero()[:, 0]
+        values, _ = state.manifold(points[low])
         bare = torch.as_tensor(state.field.deformer.bareness(points.detach().numpy()))
         alphas = _first_opacities(layers)[layer]
         opacity = torch.where(levels > 0, alphas * (1 - 0.9 * bare), alphas)
@@ -51,7 +53,7 @@ def reference_surface(settings: SearchSettings, starts: StartsFor = bone_starts)
             len(view.triangles),
         )
         seen = meshes.index_put((layer, ray), torch.zeros_like(layer, dtype=meshes.dtype))
-        return Surface(hits, torch.cat([others.opacity, opacity]), (values, levels, ray), seen)
+        return Surface(hits, torch.cat([others.opacity, opacity]), (values, levels[low], ray[low]), seen)
 
     return find
 

@@ -15,6 +15,7 @@ from .field import project_to_level
 from .hit_refinement import refined_hits
 from .implicit_hits import implicit_hits
 from .layer_extraction import TrainingLayers
+from .outline import CARVED_LEVEL
 from .point_deformation import FrameDeformation
 from .presets import Preset
 from .rendering import Hits, smooth_normals
@@ -71,7 +72,7 @@ class Surface:
     opacity : (N,) float32
         What is expected at each hit.
     outline : tuple of tensors
-        Field values (M,), levels (M,) and rays (M,) of those hits that lie on level sets.
+        Field values (M,), levels (M,) and rays (M,) of hits on level sets that shall not reach beyond the matte.
     triangles : (L, P) int32
         Negative where a layer is not hit.
     """
@@ -116,11 +117,12 @@ def mesh_surface(state: StageOne, view: View, preset: Preset) -> Surface:
             start = refined + (start - start.detach())
     if not learnt:
         moved = project_to_level(state.manifold, start, levels, inward[on_level])
-    values, _ = state.manifold(moved)
+    low = (levels < CARVED_LEVEL).nonzero()[:, 0]
+    values, _ = state.manifold(moved[low])
     points = points.index_copy(0, on_level, moved)
     hits = Hits(layer, ray, points, smooth, along, len(view.directions), len(view.triangles))
     opacity = (layers.opacity[corners] * weights.detach()[..., 0]).sum(1)
-    return Surface(hits, opacity, (values, levels, ray[on_level]), view.triangles)
+    return Surface(hits, opacity, (values, levels[low], ray[on_level[low]]), view.triangles)
 
 
 def canonical_directions(posed: torch.Tensor, canonical: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:

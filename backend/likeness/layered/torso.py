@@ -38,15 +38,18 @@ class TorsoShare(torch.nn.Module):
 
     def forward(self, points: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Skin weights (N, 6) at canonical points (N, 3) with the torso's share corrected; rows sum to one."""
+        # At a share of zero or one the logit has no end, and nothing is in doubt. That is so for most of a head.
+        unsure = ((weights[:, self.joint] > 0) & (weights[:, self.joint] < 1)).nonzero()[:, 0]
+        return weights.index_copy(0, unsure, self._shifted(points[unsure], weights[unsure]))
+
+    def _shifted(self, points: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         share = weights[:, self.joint]
         shift, _ = interpolated(self.shifts, self.grid, points)
-        # At a share of zero or one the logit has no end, and nothing is in doubt.
         doubt = (share * (1 - share) / _CERTAIN).clamp(max=1)
         moved = torch.sigmoid(torch.logit(share.clamp(0.01, 0.99)) + doubt * shift)
         moved = share + doubt * (moved - share.clamp(0.01, 0.99))
         moved = moved.clamp(0, 1)
-        others = (1 - moved) / (1 - share).clamp(min=1e-6)
-        scaled = weights * torch.where(share < 1, others, torch.ones_like(others))[:, None]
+        scaled = weights * ((1 - moved) / (1 - share).clamp(min=1e-6))[:, None]
         column = torch.arange(weights.shape[1], device=weights.device) == self.joint
         return torch.where(column, moved[:, None], scaled)
 
