@@ -88,6 +88,10 @@ class CarriedMotion:
         """
         return replace(self, found=nearest_among(points, corners, lists, self.vertices))
 
+    def among(self, chosen: torch.Tensor) -> CarriedMotion:
+        """The same for some (M,) of the points whose neighbours are known."""
+        return self if self.found is None else replace(self, found=self.found[chosen])
+
     def _by_kernel(
         self, points: torch.Tensor, table: torch.Tensor, found: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,6 +18,9 @@ from .implicit_hits import perpendicular
 from .linear3 import inverses
 from .point_deformation import FrameDeformation
 
+_SETTLED = 2e-5
+"""Length of a step, metres, after which no other is needed: the next would be far shorter."""
+
 _GRAZING = 0.02
 """Determinant of J, about the cosine between ray and normal, below which steps are damped: they would go astray."""
 
@@ -53,21 +56,33 @@ def refined_hits(
     longest : float
         Limit on one step, metres: rays that graze the surface may have no hit nearby.
     """
+    result, left_over = points.clone(), torch.arange(len(points))
     sides = torch.stack(perpendicular(rays), 1)
     posed, linear = deformation.with_linear_part(points)
     values, gradients = manifold(points)
     inverse = inverses(torch.cat([sides @ linear, gradients[:, None]], 1), _GRAZING)
+    residual = torch.cat([(sides @ posed[..., None])[..., 0], (values - levels)[:, None]], 1)
     for left in range(steps, 0, -1):
-        residual = torch.cat([(sides @ posed[..., None])[..., 0], (values - levels)[:, None]], 1)
         step = -(inverse @ residual[..., None])[..., 0]
-        length = torch.linalg.vector_norm(step, dim=1, keepdim=True)
-        step = step * (longest / length.clamp(min=longest))
+        length = torch.linalg.vector_norm(step, dim=1)
+        step = step * (longest / length.clamp(min=longest))[:, None]
         points = points + step
-        if left > 1:
-            posed, (values, _) = deformation(points), manifold(points)
-            updated = torch.cat([(sides @ posed[..., None])[..., 0], (values - levels)[:, None]], 1)
-            inverse = broyden_update(inverse, step, updated - residual)
-    return points
+        result[left_over] = points
+        # Most hits are where they belong after two steps.
+        going = (length > _SETTLED).nonzero()[:, 0]
+        if left == 1 or not len(going):
+            break
+        deformation, left_over, points, levels = (
+            deformation.among(going),
+            left_over[going],
+            points[going],
+            levels[going],
+        )
+        sides, step, before = sides[going], step[going], residual[going]
+        posed, (values, _) = deformation(points), manifold(points)
+        residual = torch.cat([(sides @ posed[..., None])[..., 0], (values - levels)[:, None]], 1)
+        inverse = broyden_update(inverse[going], step, residual - before)
+    return result
 
 
 def broyden_update(inverse: torch.Tensor, step: torch.Tensor, change: torch.Tensor) -> torch.Tensor:

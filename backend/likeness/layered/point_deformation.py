@@ -11,7 +11,8 @@ for that vector instead of for all of them.
 
 from __future__ import annotations
 
-from typing import Protocol
+from copy import copy
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -58,6 +59,15 @@ class MeshMotion(PointMotion, Protocol):
         ...
 
 
+@runtime_checkable
+class KnownPoints(Protocol):
+    """A motion that may know which points it will be asked for."""
+
+    def among(self, chosen: torch.Tensor) -> PointMotion:
+        """The same for some (M,) of those points."""
+        ...
+
+
 class FrameDeformation:
     """The map x_d(x_c) of one frame, into camera space; metres.
 
@@ -94,6 +104,13 @@ class FrameDeformation:
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         """Camera-space positions (N, 3) of canonical points (N, 3), differentiable by everything that moves them."""
         return self._evaluated(points)[0]
+
+    def among(self, chosen: torch.Tensor) -> FrameDeformation:
+        """The same for some (M,) of the points that it was made for, if it was made for some only."""
+        result = copy(self)
+        if isinstance(self._motion, KnownPoints):
+            result._motion = self._motion.among(chosen)
+        return result
 
     @torch.no_grad()
     def with_linear_part(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
