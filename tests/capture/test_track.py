@@ -127,6 +127,15 @@ def test_colours_refine_the_fit_on_request(short_film, tracked, ict_head, tmp_pa
     assert (refined.expression >= 0).all() and (refined.expression <= 1).all()
 
 
+def test_a_head_of_flames_layout_is_tracked(short_film, flame_head, tmp_path):
+    """Its identities and expressions are random fields: it cannot follow well, but all the way, and is stored."""
+    capture = track_video(short_film, flame_head, tmp_path / "capture", size=128)
+    read = load_capture(tmp_path / "capture")
+    assert read.head.name == "flame" and read.expression.shape == (FRAMES, 100)
+    assert np.isfinite(read.expression).all() and np.isfinite(read.joint_rotations).all()
+    assert tracking_report(capture, predicted_landmarks(capture)).track_px < 5
+
+
 def test_native_libraries_stay_silent(short_film, tmp_path, capfd):
     track_video(short_film, standin(), tmp_path / "capture", size=128)
     assert capfd.readouterr() == ("", "")

@@ -43,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--photometric",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="after landmarks, move the head until the colours of its skin agree from frame to frame",
     )
     parser.add_argument("--consent", default="", help="how the person shown has agreed; stored in the avatar")
