@@ -88,7 +88,7 @@ def _deepest_points(
     centre = transforms[neck, :, :3] @ joints[neck] + transforms[neck, :, 3]
     middle = -camera.to_camera(centre.numpy())[2]
     depths = float(middle) + torch.linspace(-_REACH, _REACH, _DEPTHS)
-    to_world = torch.as_tensor(camera.camera_to_world)
+    to_world = torch.tensor(camera.camera_to_world)
     world = (rays[:, None] * depths[:, None]).reshape(-1, 3) @ to_world[:3, :3].T + to_world[:3, 3]
     # Weights live in canonical space, where the points are not yet: take those at the place a rigid head would give.
     rigid = (world - transforms[neck, :, 3]) @ transforms[neck, :, :3]
