@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from avatars import tiny_avatar, tiny_camera, tiny_poses
+from avatars import encode_png, tiny_avatar, tiny_camera, tiny_poses
 from likeness.asset import read_layered_avatar, write_layered_avatar
 from likeness.asset.footprint import footprint
 from likeness.asset.packing import STILLNESS, continued, grown, packed, smallest_png
@@ -71,6 +71,23 @@ def test_lookups_anywhere_on_the_surface_find_the_same_texels(avatar):
                 then[:, taps[:, 0], taps[:, 1]][..., opaque, :], now[:, taps[:, 0], taps[:, 1]][..., opaque, :]
             )
         assert not left[:, taps[:, 0], taps[:, 1], 3][..., ~opaque].any()
+
+
+def test_what_is_transparent_stays_so_beyond_a_gap(avatar):
+    """Opaque on the left, then room that nothing touches, then transparent skin: it must not repeat the opaque left."""
+    side, gutter, layer = avatar.tile_size + 2 * avatar.gutter, avatar.gutter, avatar.layers[0]
+    u = layer.uv[layer.faces][..., 0]
+    faces = layer.faces[(u.max(1) < 0.2) | (u.min(1) > 0.35)]
+    atlas = decode_png(layer.bases).copy()
+    column = (np.arange(atlas.shape[1]) % side - gutter + 0.5) / avatar.tile_size
+    atlas[:, column > 0.25, 3] = 0
+    atlas[:, column <= 0.25, 3] = 255
+    gapped = replace(avatar, layers=(replace(layer, faces=faces, bases=encode_png(atlas)),))
+    left = split_tiles(decode_png(packed(gapped).layers[0].bases), side)[: avatar.basis_count]
+    touched = footprint(layer.uv, faces, avatar.tile_size, gutter)
+    clear = (np.arange(side) - gutter + 0.5) / avatar.tile_size > 0.25
+    assert touched[:, clear].any() and (left[..., 3][:, touched & ~clear] == 255).all()
+    assert not left[..., 3][:, touched & clear].any()
 
 
 def test_the_file_is_smaller_sound_and_warns_of_nothing_new(avatar, tmp_path):
