@@ -142,7 +142,7 @@ class Preset:
         return TextureLayout(self.basis_count, self.basis_count, self.feature_size)
 
 
-PREVIEW = Preset(name="preview", seconds=460.0, stage_one_share=0.18, picture_size=256, basis_count=8)
+PREVIEW = Preset(name="preview", seconds=460.0, stage_one_share=0.3, picture_size=256, basis_count=8)
 """A recognisable, animated head in eight minutes on two processor cores."""
 
 STANDARD = Preset(
