@@ -55,7 +55,7 @@ def _packed_layer(avatar: LayeredAvatar, layer: Layer) -> Layer:
     return replace(
         layer,
         # What is touched and transparent must stay so: it may not repeat what lies beyond a gap to its left.
-        bases=smallest_png(_laid_out(continued(bases * shown[..., None], touched), width, height)),
+        bases=smallest_png(_laid_out(continued(bases * shown[..., None].astype(np.uint8), touched), width, height)),
         features=smallest_png(_laid_out(continued(features, shown), len(features) * side, side)),
         preview=smallest_png(continued(preview[None], kept)[0]),
         expression_targets=_settled(layer.expression_targets),
