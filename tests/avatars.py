@@ -9,12 +9,12 @@ mirror image, so that a flipped axis, a swapped channel or a transposed tile sho
 
 from __future__ import annotations
 
-import struct
 import zlib
 
 import numpy as np
 import numpy.typing as npt
 from likeness.asset.layered import Decoder, Layer, LayeredAvatar
+from likeness.asset.png import png_of_rows
 from likeness.camera import Camera
 from likeness.rig import AVATAR_JOINTS, Pose, rotation_matrices
 
@@ -40,16 +40,7 @@ def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
         raise ValueError("encode_png takes 8-bit RGBA")
     rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, width * 4)], 1)
 
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows.tobytes(), 6))
-        + chunk(b"IEND", b"")
-    )
+    return png_of_rows(zlib.compress(rows.tobytes(), 6), width, height)
 
 
 def _bump(points: Array, centre: tuple[float, float, float], radius: float) -> Array:

@@ -14,10 +14,29 @@ from likeness.capture.model import Capture
 from likeness.capture.storage import picture_names, write_capture
 from likeness.head.model import HeadModel
 from likeness.layered.frames import TrainingFrames
+from likeness.layered.geometry_preset import GeometryPreset, StageOnePreset
+from likeness.layered.presets import PREVIEW
 
 RADIUS = 0.1
 HAIR_RADIUS = 0.12
 EXPRESSIONS = ("jawOpen", "puff")
+
+GEOMETRY = GeometryPreset(
+    core_level=-0.004,
+    shell_levels=(0.002, 0.008),
+    initial_alpha=(0.98, 0.95, 0.1, 0.05),
+    cell=0.006,
+    extraction_cell=0.006,
+    core_faces=800,
+    head_faces=400,
+    shell_faces=1200,
+    hull_frames=6,
+    stage_one=StageOnePreset(cell=0.012, pixels=400, extraction_steps=(0.5,)),
+)
+"""Layers that suit a ball, coarse enough for a test."""
+
+SIZE = 64
+PRESET = replace(PREVIEW, geometry=GEOMETRY, picture_size=SIZE, basis_count=2, feature_size=4, tile_size=64, threads=1)
 
 
 def ball_head() -> HeadModel:

@@ -19,26 +19,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import balls
 import torch
 from likeness.asset import write_layered_avatar
 from likeness.capture.storage import load_capture
-from likeness.layered.geometry_preset import GeometryPreset, StageOnePreset
-from likeness.layered.presets import PREVIEW
+from likeness.layered.geometry_preset import StageOnePreset
 from likeness.layered.training import train
 
-SIZE = 64
+SIZE = balls.SIZE
 AVATAR = "avatar.glb"
 PRESET = replace(
-    PREVIEW,
-    picture_size=SIZE,
-    basis_count=2,
-    feature_size=4,
+    balls.PRESET,
     tile_size=48,
-    threads=1,
-    geometry=GeometryPreset(
-        core_level=-0.004,
-        shell_levels=(0.002, 0.008),
-        initial_alpha=(0.98, 0.95, 0.1, 0.05),
+    geometry=replace(
+        balls.GEOMETRY,
         cell=0.01,
         extraction_cell=0.01,
         core_faces=400,
@@ -48,7 +42,7 @@ PRESET = replace(
         outline_steps=2,
         stage_one=StageOnePreset(steps=24, cell=0.014, pixels=300, extraction_steps=(0.3, 0.6), geometry_start=0.1),
     ),
-    fine_tuning=replace(PREVIEW.fine_tuning, steps=40, pixels=600),
+    fine_tuning=replace(balls.PRESET.fine_tuning, steps=40, pixels=600),
 )
 """Small, and yet with everything that a job goes through: extraction on the way, corrections, several rounds."""
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from balls import RADIUS, ball_capture
+from balls import GEOMETRY, PRESET, RADIUS, ball_capture
 from likeness.bench import train
-from likeness.layered.geometry_preset import GeometryPreset, NetworkFieldPreset, StageOnePreset
+from likeness.layered.geometry_preset import NetworkFieldPreset, StageOnePreset
 from likeness.layered.hull_field import carved_field
-from likeness.layered.presets import PREVIEW, Preset
+from likeness.layered.presets import Preset
 from likeness.layered.reference_search import SearchSettings
 from likeness.layered.surface_hits import mesh_surface
 
@@ -21,18 +21,8 @@ SMALL_NETWORKS = NetworkFieldPreset(
 
 def preset(field: str) -> Preset:
     stage_one = StageOnePreset(cell=0.012, pixels=150, field=field, refinement_steps=3, network=SMALL_NETWORKS)
-    geometry = GeometryPreset(
-        core_level=-0.004,
-        shell_levels=(0.002, 0.008),
-        initial_alpha=(0.98, 0.95, 0.1, 0.05),
-        cell=0.006,
-        extraction_cell=0.006,
-        head_faces=400,
-        hull_frames=6,
-        outline_steps=0,
-        stage_one=stage_one,
-    )
-    return replace(PREVIEW, geometry=geometry, picture_size=64, basis_count=2, feature_size=4, tile_size=64, threads=1)
+    geometry = replace(GEOMETRY, outline_steps=0, stage_one=stage_one)
+    return replace(PRESET, geometry=geometry)
 
 
 @pytest.fixture(autouse=True)

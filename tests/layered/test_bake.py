@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import balls
 import numpy as np
 import pytest
 import torch
@@ -7,27 +8,17 @@ from balls import HAIR_RADIUS, ball_capture
 from likeness.layered.bake import bake, fill_textures
 from likeness.layered.baked_texels import baked_texels, dilated
 from likeness.layered.compositing import linear_to_srgb
-from likeness.layered.geometry_preset import GeometryPreset, StageOnePreset
 from likeness.layered.hulls import hull_proxies
-from likeness.layered.presets import PREVIEW
 from likeness.layered.stage_one import load_stage_one, save_stage_one, train_stage_one
 from likeness.raster.warp_rasteriser import WarpRasteriser
 from likeness.rig import AVATAR_JOINTS
 
-GEOMETRY = GeometryPreset(
-    core_level=-0.004,
-    shell_levels=(0.002, 0.008),
-    initial_alpha=(0.98, 0.95, 0.1, 0.05),
-    cell=0.006,
-    extraction_cell=0.006,
-    core_faces=800,
-    head_faces=400,
-    shell_faces=1200,
-    hull_frames=6,
+GEOMETRY = replace(
+    balls.GEOMETRY,
     outline_steps=10,
-    stage_one=StageOnePreset(steps=60, cell=0.012, pixels=400, extraction_steps=(0.5,), keep_look=True),
+    stage_one=replace(balls.GEOMETRY.stage_one, steps=60, keep_look=True),
 )
-PRESET = replace(PREVIEW, geometry=GEOMETRY, picture_size=64, basis_count=2, feature_size=4, tile_size=64, threads=0)
+PRESET = replace(balls.PRESET, geometry=GEOMETRY, threads=0)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from balls import ball_capture, ball_head
+from balls import GEOMETRY, PRESET, ball_capture, ball_head
 from likeness.errors import LikenessError
 from likeness.layered.bake import bake
 from likeness.layered.canonical import canonical_head
@@ -15,13 +15,12 @@ from likeness.layered.deformation import TorchPose
 from likeness.layered.deformer import Deformer
 from likeness.layered.extraction import extract_level
 from likeness.layered.field_networks import field_networks, fit_to_known
-from likeness.layered.geometry_preset import GeometryPreset, NetworkFieldPreset, StageOnePreset
+from likeness.layered.geometry_preset import NetworkFieldPreset, StageOnePreset
 from likeness.layered.grid import Grid
 from likeness.layered.hull_field import HullField
 from likeness.layered.mlp_deformer import MlpDeformer, NetworkDeformer
 from likeness.layered.mlp_field import SPHERE_RADIUS, UNIT, FrequencyEncoding, MlpManifold, MlpRadiance
 from likeness.layered.point_deformation import FrameDeformation
-from likeness.layered.presets import PREVIEW
 from likeness.layered.proxies import TextureLayout
 from likeness.layered.stage_one import load_stage_one, save_stage_one, train_stage_one
 from likeness.rig import Pose
@@ -165,14 +164,11 @@ def test_stage_one_learns_saves_and_bakes_with_networks(tmp_path):
         steps=25, cell=0.014, pixels=200, extraction_steps=(0.5,), keep_look=True, field="mlp", network=SMALL,
         refinement_steps=2, network_rate=3e-3, geometry_start=0.0,
     )  # fmt: skip
-    geometry = GeometryPreset(
-        core_level=-0.004, shell_levels=(0.004, 0.01), initial_alpha=(0.98, 0.95, 0.1, 0.05), cell=0.008,
-        extraction_cell=0.01, core_faces=500, head_faces=300, shell_faces=500, hull_frames=4, outline_steps=0,
-        stage_one=stage_one,
+    geometry = replace(
+        GEOMETRY, shell_levels=(0.004, 0.01), cell=0.008, extraction_cell=0.01, core_faces=500, head_faces=300,
+        shell_faces=500, hull_frames=4, outline_steps=0, stage_one=stage_one,
     )  # fmt: skip
-    preset = replace(
-        PREVIEW, geometry=geometry, picture_size=48, basis_count=2, feature_size=4, tile_size=64, threads=0
-    )
+    preset = replace(PRESET, geometry=geometry, picture_size=48, threads=0)
     learned = train_stage_one(frames, capture, preset, seconds=600)
     assert learned.learns_motion and len(learned.losses) == 25
     assert np.mean(learned.losses[-6:]) < np.mean(learned.losses[:6])

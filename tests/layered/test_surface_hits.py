@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from balls import ball_capture
-from likeness.layered.geometry_preset import GeometryPreset, StageOnePreset
+from balls import GEOMETRY, PRESET, ball_capture
 from likeness.layered.hull_field import carved_field
 from likeness.layered.layer_extraction import training_layers
-from likeness.layered.presets import PREVIEW, Preset
+from likeness.layered.presets import Preset
 from likeness.layered.reference_search import SearchSettings
 from likeness.layered.reference_surface import boxed, reference_surface
 from likeness.layered.stage_one import view_of
@@ -18,17 +17,6 @@ from likeness.layered.stage_one_state import StageOne, initial
 from likeness.layered.surface_hits import Surface, View, mesh_surface
 from likeness.raster.warp_rasteriser import WarpRasteriser
 from torch.nn.functional import normalize
-
-GEOMETRY = GeometryPreset(
-    core_level=-0.004,
-    shell_levels=(0.002, 0.008),
-    initial_alpha=(0.98, 0.95, 0.1, 0.05),
-    cell=0.006,
-    head_faces=400,
-    hull_frames=6,
-    stage_one=StageOnePreset(cell=0.012),
-)
-PRESET = replace(PREVIEW, geometry=GEOMETRY, picture_size=64, basis_count=2, feature_size=4, tile_size=64)
 
 
 def refining(steps: int) -> Preset:

@@ -7,43 +7,22 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import balls
 import cv2
 import numpy as np
 import pytest
-from balls import ball_capture
+from balls import SIZE, ball_capture
 from likeness.asset import write_layered_avatar
 from likeness.capture.model import Capture
 from likeness.errors import LikenessError
 from likeness.layered import training
 from likeness.layered.frames import face_mask, load_frames, without_background
-from likeness.layered.geometry_preset import GeometryPreset, StageOnePreset
 from likeness.layered.playback import Player
-from likeness.layered.presets import PREVIEW
 from likeness.layered.training import bake_only, train
 from likeness.runtime.colour import linear_to_srgb
 
-SIZE = 64
 PRESET = replace(
-    PREVIEW,
-    picture_size=SIZE,
-    basis_count=2,
-    feature_size=4,
-    tile_size=64,
-    threads=1,
-    stage_one_share=0.0,
-    geometry=GeometryPreset(
-        core_level=-0.004,
-        shell_levels=(0.002, 0.008),
-        initial_alpha=(0.98, 0.95, 0.1, 0.05),
-        cell=0.006,
-        extraction_cell=0.006,
-        core_faces=800,
-        head_faces=400,
-        shell_faces=1200,
-        hull_frames=6,
-        stage_one=StageOnePreset(cell=0.012, pixels=400, extraction_steps=(0.5,)),
-    ),
-    fine_tuning=replace(PREVIEW.fine_tuning, steps=150, pixels=1000),
+    balls.PRESET, stage_one_share=0.0, fine_tuning=replace(balls.PRESET.fine_tuning, steps=150, pixels=1000)
 )
 
 

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .symmetric import ENTRIES, cofactors
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -43,16 +45,12 @@ def guided_filter(guide: Floats, source: Floats, radius: int, epsilon: float, co
     colour = cv2.resize(guide, small, interpolation=cv2.INTER_AREA).astype(np.float64)
     value = cv2.resize(source, small, interpolation=cv2.INTER_AREA).astype(np.float64)
     mean_colour, mean_value = mean(colour), mean(value)
-    xx, xy, xz, yy, yz, zz = (
+    covariance = (
         mean(colour[..., i] * colour[..., j]) - mean_colour[..., i] * mean_colour[..., j] + epsilon * (i == j)
-        for i in range(3)
-        for j in range(i, 3)
+        for i, j in ENTRIES
     )
     x, y, z = np.moveaxis(mean(colour * value[..., None]) - mean_colour * mean_value[..., None], -1, 0)
-    # The inverse of a symmetric 3 x 3 matrix by its cofactors: a solver called per pixel takes ten times as long.
-    a, b, c = yy * zz - yz**2, xz * yz - xy * zz, xy * yz - xz * yy
-    d, e, f = xx * zz - xz**2, xy * xz - xx * yz, xx * yy - xy**2
-    determinant = xx * a + xy * b + xz * c
+    (a, b, c, d, e, f), determinant = cofactors(*covariance)
     slope = np.dstack([a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z]) / determinant[..., None]
     offset = mean_value - np.einsum("hwc,hwc->hw", slope, mean_colour)
     fits = np.dstack([mean(slope), mean(offset)]).astype(np.float32)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from .background import Background, far_from
 from .guided_filter import guided_filter
+from .symmetric import ENTRIES, cofactors
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -58,7 +59,6 @@ UNCHANGED = 0.03
 """Deviation of colour between frames that still counts as unchanged."""
 
 _SHARES = np.linspace(0, 1, 9, dtype=np.float32)
-_PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # entries of a symmetric 3 x 3 matrix
 _DIAGONAL = np.array([[1], [0], [0], [1], [0], [1]], np.float32)
 _SWEEPS = 3
 _COARSE = 256  # colours are gathered from pictures about half as large, whatever the size
@@ -163,7 +163,7 @@ def _gathered(
     size = (max(1, width // coarser), max(1, height // coarser))
     small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
     whole = (cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99).astype(np.float32)
-    products = [small[..., i] * small[..., j] for i, j in _PAIRS]
+    products = [small[..., i] * small[..., j] for i, j in ENTRIES]
     moments = np.dstack([np.ones_like(whole), small, *products]) * whole[..., None]
     # The far window's say is small, so that near colours win as soon as there are some.
     sums = _mean_around(moments, radius // coarser) + np.float32(0.05) * _mean_around(moments, 4 * radius // coarser)
@@ -171,7 +171,7 @@ def _gathered(
     weight = found[0].clip(1e-6)
     mean = found[1:4] / weight
     second = found[4:] / weight
-    return _Colours(mean, second - np.stack([mean[i] * mean[j] for i, j in _PAIRS]))
+    return _Colours(mean, second - np.stack([mean[i] * mean[j] for i, j in ENTRIES]))
 
 
 def _likelihood(colour: Floats, front: _Colours, back: _Colours) -> Floats:
@@ -180,12 +180,10 @@ def _likelihood(colour: Floats, front: _Colours, back: _Colours) -> Floats:
     noise = _DIAGONAL * np.float32(NOISE**2)
     exponents = np.empty((len(_SHARES), colour.shape[1]), np.float32)
     for index, a in enumerate(_SHARES):
-        xx, xy, xz, yy, yz, zz = a * a * front_covariance + (1 - a) ** 2 * back.covariance + noise
         x, y, z = colour - a * front.mean - (1 - a) * back.mean
-        # The inverse of a symmetric 3 x 3 matrix by its cofactors.
-        c_xx, c_xy, c_xz = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
-        c_yy, c_yz, c_zz = xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy
-        determinant = (xx * c_xx + xy * c_xy + xz * c_xz).clip(1e-14)
+        mixed = a * a * front_covariance + (1 - a) ** 2 * back.covariance + noise
+        (c_xx, c_xy, c_xz, c_yy, c_yz, c_zz), determinant = cofactors(*mixed)
+        determinant = determinant.clip(1e-14)
         distance = c_xx * x * x + c_yy * y * y + c_zz * z * z + 2 * (c_xy * x * y + c_xz * x * z + c_yz * y * z)
         exponents[index] = -0.5 * (distance / determinant + np.log(determinant))
     return np.exp(exponents - exponents.max(0))

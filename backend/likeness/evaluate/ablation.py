@@ -28,8 +28,9 @@ from ..layered.lpips import Lpips
 from ..layered.playback import Player
 from ..layered.presets import Preset
 from ..layered.training import train
+from .evaluation import SAMPLES, rendered
 from .figures import figures, mean_marks
-from .pictures import averaged, captioned, over, save_srgb, to_bytes, truth
+from .pictures import captioned, over, save_srgb, to_bytes, truth
 
 Progress = Callable[[str, float, str], None]
 
@@ -40,7 +41,6 @@ MEASURES = {"psnr_face": 2, "psnr_fg": 2, "psnr_full": 2, "ssim": 4, "ssim_face"
 USUAL_WEIGHT = 1.0
 """Weight of the perceptual loss in the row that adds it to a preset without one."""
 
-SAMPLES = 2
 SHOWN = 2
 """Held-out frames in the sheet of pictures."""
 
@@ -210,15 +210,19 @@ def held_out_marks(
 ) -> dict[str, dict[str, Any]]:
     """Means over the held-out frames, as ``likeness eval`` measures them; some pictures go into one PNG."""
     player, frames, strip = Player(avatar), [], []
-    shown = {capture.held_out[place] for place in np.linspace(0, len(capture.held_out) - 1, SHOWN).round().astype(int)}
+    shown = _shown_frames(capture)
     for index in capture.held_out:
-        fine = capture.camera(index).resized(SAMPLES * size, SAMPLES * size)
-        picture = over(averaged(player.render(capture.pose(index), fine), SAMPLES))
+        picture = over(rendered(player, capture.pose(index), capture.camera(index).resized(size, size)))
         frames.append({"frame": index, **figures(picture, truth(capture, index, size), None, lpips)})
         if index in shown:
             strip.append(to_bytes(picture))
     save_srgb(np.concatenate(strip, 1), pictures)
     return mean_marks(frames)
+
+
+def _shown_frames(capture: Capture) -> list[int]:
+    places = np.linspace(0, len(capture.held_out) - 1, SHOWN).round().astype(int)
+    return [capture.held_out[place] for place in dict.fromkeys(places)]
 
 
 def _write(
@@ -262,8 +266,7 @@ def _sheet(runs: Path, results: list[dict[str, Any]], capture: Capture, size: in
     """The truth, then a row of held-out frames for each run, captioned."""
     import cv2
 
-    places = np.linspace(0, len(capture.held_out) - 1, SHOWN).round().astype(int)
-    truths = [to_bytes(truth(capture, capture.held_out[place], size).picture) for place in dict.fromkeys(places)]
+    truths = [to_bytes(truth(capture, index, size).picture) for index in _shown_frames(capture)]
     parts = [captioned(np.concatenate(truths, 1), "ground truth")]
     for result in results:
         picture = cv2.imread(str(runs / f"{result['run']}.png"), cv2.IMREAD_COLOR)

@@ -129,7 +129,7 @@ def evaluate(
             target = truth(capture, index, size)
             pose, camera = capture.pose(index), capture.camera(index).resized(size, size)
             cloth = cloth_mask(capture, index, size) if labelled else None
-            ours = over(_rendered(player, pose, camera))
+            ours = over(rendered(player, pose, camera))
             theirs = over(averaged(render_baseline(baseline, capture, index, SAMPLES * size), SAMPLES))
             plain = over(player.render(pose, camera))
             told = figures(ours, target, cloth, lpips)
@@ -137,7 +137,7 @@ def evaluate(
                 told[f"baseline_psnr_{name}"] = psnr(theirs, target.picture, mask)
                 told[f"psnr_{name}_one_sample"] = psnr(plain, target.picture, mask)
             if fit:
-                at_its_best = over(_rendered(player, *fitted(player, pose, camera, target)))
+                at_its_best = over(rendered(player, *fitted(player, pose, camera, target)))
                 best = figures(at_its_best, target, cloth, lpips)
                 told |= {f"{name}_fitted": value for name, value in best.items()}
                 keypoints_fitted.add(at_its_best, target.picture)
@@ -161,7 +161,7 @@ def evaluate(
     return Evaluation(marks, frames, kept, pictures, error, tuple(map(bool, beyond)), size, methods)
 
 
-def _rendered(player: Player, pose: Pose, camera: Camera) -> Array:
+def rendered(player: Player, pose: Pose, camera: Camera) -> Array:
     """A linear picture (H, W, 4) with :data:`SAMPLES` by :data:`SAMPLES` samples for each pixel."""
     fine = camera.resized(SAMPLES * camera.width, SAMPLES * camera.height)
     return averaged(player.render(pose, fine), SAMPLES)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
 
 from ..errors import LikenessError
 from ..files import replacing
@@ -30,7 +31,6 @@ MAXIMUM_BYTES = 2**38
 
 _DTYPES = {"float32": "F32", "int32": "I32", "uint8": "U8"}
 _ALIGNMENT = 64
-_LONGEST_HEADER = 2**26
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,11 @@ def stage_of_checkpoint(path: Path) -> str | None:
         If the file is damaged.
     """
     try:
-        with open(path, "rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(min(length, _LONGEST_HEADER)))
-        return str(json.loads(header["__metadata__"]["facts"])["stage"])
+        with safe_open(path, "np") as file:
+            return str(json.loads(file.metadata()["facts"])["stage"])
     except FileNotFoundError:
         return None
-    except (OSError, struct.error, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise LikenessError(f"{path} is damaged ({error}); begin anew without --resume.") from error
 
 

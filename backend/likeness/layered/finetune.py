@@ -217,7 +217,7 @@ def _loss(
     conditions = pose.conditions + numbers.expression_noise * torch.randn_like(pose.conditions)
     sampler = partial(sample_squarely, scene.table, hits, numbers.grazing_cosine)
     colours, alphas = shade(hits, sampler, proxies.layout, scene.decoder(conditions))
-    background = _background(random).to(device)
+    background = random_background(random).to(device)
     picture = composite(colours, alphas)
     truth, matte = target(frames, index, pixels, background)
     shown, wanted = linear_to_srgb(over(picture, background)), linear_to_srgb(truth)
@@ -266,7 +266,7 @@ def filmed(frames: TrainingFrames, index: int) -> torch.Tensor:
     return torch.cat([colour, matte[:, None]], 1)
 
 
-def _background(random: np.random.Generator) -> torch.Tensor:
+def random_background(random: np.random.Generator) -> torch.Tensor:
     """Black, white or any colour, so that alpha cannot hide behind one."""
     kind = random.integers(4)
     return torch.full((3,), float(kind)) if kind < 2 else torch.as_tensor(random.random(3, np.float32))

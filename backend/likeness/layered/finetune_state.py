@@ -21,7 +21,6 @@ from .learning_state import (
     restore_modules,
     restore_optimiser,
     restore_random,
-    tensor,
 )
 from .proxies import Proxies
 from .texels import TexelTable
@@ -117,8 +116,8 @@ def restore(scene: Scene, course: Course, checkpoint: Checkpoint) -> None:
     course.order.extend(checkpoint.facts["order"])
 
 
-def learnt_so_far(checkpoint: Checkpoint, proxies: Proxies) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Textures (L, S, S, C) and the decoder's weights in a checkpoint of fine-tuning that began with ``proxies``."""
+def textures_of(checkpoint: Checkpoint, proxies: Proxies) -> torch.Tensor:
+    """Textures (L, S, S, C) in a checkpoint of fine-tuning that began with ``proxies``."""
     table = TexelTable(proxies.textures, proxies.layout)
     table.restore(checkpoint.within("texels"))
-    return table.textures, {name: tensor(values) for name, values in checkpoint.within("decoder").items()}
+    return table.textures

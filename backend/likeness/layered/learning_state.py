@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors.numpy import load_file, save
 
+from ..files import write_atomically
 from ..jobs.checkpoint import Checkpoint
 from .proxies import Proxies
 
@@ -51,6 +54,16 @@ def module_arrays(modules: Mapping[str, torch.nn.Module]) -> Arrays:
     return {
         f"{name}.{key}": array(value) for name, module in modules.items() for key, value in module.state_dict().items()
     }
+
+
+def save_arrays(arrays: Arrays, path: Path) -> None:
+    """Write arrays as a ``.safetensors`` file, whole or not at all."""
+    write_atomically(path, save({name: np.asarray(values, order="C") for name, values in arrays.items()}))
+
+
+def load_arrays(path: Path) -> Checkpoint:
+    """What :func:`save_arrays` wrote."""
+    return Checkpoint(load_file(path), {})
 
 
 def restore_modules(modules: Mapping[str, torch.nn.Module], checkpoint: Checkpoint) -> None:

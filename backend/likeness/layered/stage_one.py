@@ -15,11 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
 
 from ..capture.model import Capture
-from ..files import write_atomically
-from ..jobs.checkpoint import Checkpoint
 from ..jobs.curve import described
 from ..jobs.pace import part_done
 from ..jobs.watch import Watch
@@ -28,12 +25,12 @@ from ..raster.warp_rasteriser import WarpRasteriser
 from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
 from .deformation import TorchPose, camera_vertices, posed_vertices
 from .field_networks import fit_to_known, motion_loss
-from .finetune import filmed, target
+from .finetune import filmed, random_background, target
 from .frames import TrainingFrames
 from .hull_field import carved_field, in_main_memory
 from .hulls import hull_field
 from .layer_extraction import TrainingLayers
-from .learning_state import array, module_arrays, restore_modules, tensor
+from .learning_state import load_arrays, module_arrays, restore_modules, save_arrays
 from .outline import outline_loss, skin_loss
 from .presets import Preset
 from .preview import side_by_side
@@ -227,8 +224,7 @@ def stage_one_loss(
     surface = find(state, view, preset)
     conditions = pose.conditions + tuning.expression_noise * torch.randn_like(pose.conditions)
     colours, alphas = _shaded(state, surface, layout_of(preset), conditions)
-    kind = int(random.integers(4))
-    background = torch.full((3,), float(kind)) if kind < 2 else torch.as_tensor(random.random(3, np.float32))
+    background = random_background(random)
     picture = composite(colours, alphas)
     truth, share = target(frames, index, pixels, background)
     loss = (linear_to_srgb(over(picture, background)) - linear_to_srgb(truth)).abs().mean()
@@ -262,9 +258,8 @@ def _linear(values: torch.Tensor, layout: TextureLayout) -> torch.Tensor:
 
 def save_stage_one(learned: StageOne, folder: Path) -> None:
     """Write what stage 1 has learnt, as weights that :func:`load_stage_one` puts back onto the same capture's field."""
-    tensors = {name: tensor(values) for name, values in module_arrays(learned.modules).items()}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "stage_one.safetensors", save(tensors))
+    save_arrays(module_arrays(learned.modules), folder / "stage_one.safetensors")
 
 
 def load_stage_one(folder: Path, frames: TrainingFrames, capture: Capture, preset: Preset) -> StageOne:
@@ -272,6 +267,5 @@ def load_stage_one(folder: Path, frames: TrainingFrames, capture: Capture, prese
     # The learned manifold holds the whole field, outline fit included; the head and how points move are quickly remade.
     frames = in_main_memory(frames)
     state = initial(carved_field(frames, capture, preset.geometry), frames, preset)
-    tensors = load_file(folder / "stage_one.safetensors")
-    restore_modules(state.modules, Checkpoint({name: array(values) for name, values in tensors.items()}, {}))
+    restore_modules(state.modules, load_arrays(folder / "stage_one.safetensors"))
     return state

@@ -26,16 +26,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
 
 from .. import __version__
 from ..asset.layered import LayeredAvatar
 from ..capture.model import Capture
 from ..errors import LikenessError
-from ..files import write_atomically
 from ..head.model import HeadModel
 from ..head.storage import load_head, save_head
-from ..jobs.checkpoint import read_checkpoint, stage_of_checkpoint
+from ..jobs.checkpoint import Checkpoint, read_checkpoint, stage_of_checkpoint
 from ..jobs.fingerprint import capture_fingerprint
 from ..jobs.folder import make_folder, opened_record
 from ..jobs.following import Follower
@@ -49,11 +47,11 @@ from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections
 from .export import export_avatar
 from .finetune import FineTuned, finetune
-from .finetune_state import learnt_so_far
+from .finetune_state import textures_of
 from .frames import TrainingFrames, load_frames
 from .hulls import hull_proxies
 from .inpainting import inpainted, seen_weights
-from .learning_state import in_own_memory
+from .learning_state import array, in_own_memory, load_arrays, module_arrays, restore_modules, save_arrays, tensor
 from .presets import Preset
 from .proxies import Proxies, load_proxies, save_proxies
 from .repeatability import repeatable_sums
@@ -263,10 +261,7 @@ def _bake(
             learned = learned or load_stage_one(out / _STAGE_ONE, frames, capture, preset)
             proxies = bake(learned, frames, capture, preset)
             parts = {"decoder": learned.decoder, "corrections": learned.corrections}
-            tensors = {
-                f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()
-            }
-            _save_tensors(tensors, out / _DECODER)
+            save_arrays(module_arrays(parts), out / _DECODER)
         else:
             proxies = hull_proxies(frames, capture, preset)
         save_proxies(proxies, out / _PROXIES)
@@ -279,20 +274,15 @@ def _baked(
     proxies = in_own_memory(open_core(load_proxies(out / _PROXIES)).torch(device))
     if not (out / _DECODER).exists():
         return proxies, None, None
-    tensors, decoder = load_file(out / _DECODER), _decoder(proxies, preset.hidden_size)
+    decoder = _decoder(proxies, preset.hidden_size)
     corrections = PoseCorrections(frame_count, proxies.expression_basis.shape[2])
-    decoder.load_state_dict(_within(tensors, "decoder"))
-    corrections.load_state_dict(_within(tensors, "corrections"))
+    restore_modules({"decoder": decoder, "corrections": corrections}, load_arrays(out / _DECODER))
     return proxies, decoder, corrections
 
 
 def _decoder(proxies: Proxies, hidden_size: int) -> AppearanceDecoder:
     conditions = 9 + proxies.expression_basis.shape[2]
     return AppearanceDecoder(conditions, proxies.feature_size, proxies.basis_count, hidden_size=hidden_size)
-
-
-def _within(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
 
 def _filled(
@@ -319,29 +309,23 @@ def _exported(
 
 def save_finetuned(state: FineTuned, out: Path) -> None:
     """Write what fine-tuning has learnt into a job folder."""
-    tensors = {
-        "textures": state.table.codes.view(state.table.layer_count, state.table.size, state.table.size, -1),
-        "losses": torch.tensor(state.losses),
-        **{f"decoder.{name}": value for name, value in state.decoder.state_dict().items()},
-        **{f"corrections.{name}": value for name, value in state.corrections.state_dict().items()},
+    table = state.table
+    arrays = {
+        "textures": array(table.codes.view(table.layer_count, table.size, table.size, -1)),
+        "losses": np.array(state.losses, np.float32),
+        **module_arrays({"decoder": state.decoder, "corrections": state.corrections}),
     }
-    _save_tensors(tensors, out / _FINETUNED)
+    save_arrays(arrays, out / _FINETUNED)
 
 
 def _load_finetuned(out: Path, proxies: Proxies, preset: Preset) -> FineTuned:
     """Read what :func:`save_finetuned` wrote."""
-    tensors, device = load_file(out / _FINETUNED), proxies.positions.device
-    corrections = PoseCorrections(*tensors["corrections.expression"].shape).to(device)
-    corrections.load_state_dict(_within(tensors, "corrections"))
+    saved, device = load_arrays(out / _FINETUNED), proxies.positions.device
+    corrections = PoseCorrections(*saved.arrays["corrections.expression"].shape).to(device)
     decoder = _decoder(proxies, preset.hidden_size).to(device)
-    decoder.load_state_dict(_within(tensors, "decoder"))
-    table = TexelTable((tensors["textures"].float() / 255).to(device), proxies.layout)
-    return FineTuned(table, decoder, corrections, tensors["losses"].tolist(), 0.0)
-
-
-def _save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
-    write_atomically(path, content)
+    restore_modules({"decoder": decoder, "corrections": corrections}, saved)
+    table = TexelTable((tensor(saved.arrays["textures"]).float() / 255).to(device), proxies.layout)
+    return FineTuned(table, decoder, corrections, saved.arrays["losses"].tolist(), 0.0)
 
 
 def bake_only(out: Path) -> LayeredAvatar:
@@ -358,24 +342,24 @@ def bake_only(out: Path) -> LayeredAvatar:
         head = load_head(out / _HEAD)
         proxies = open_core(load_proxies(out / _PROXIES)).torch()
         log = json.loads((out / "training.json").read_text("utf-8"))
-        textures, weights = _learnt_so_far(out, proxies)
+        textures, learnt = _learnt_so_far(out, proxies)
     except (FileNotFoundError, LikenessError):
         raise LikenessError(f"{out} holds no avatar yet: go on training there until the layers are baked.") from None
     decoder = _decoder(proxies, int(log["preset"]["hidden_size"]))
-    decoder.load_state_dict(weights)
+    restore_modules({"decoder": decoder}, learnt)
     training = {"preset": log["preset"]["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
     proxies = replace(proxies, textures=textures)
     report = {"training": training, **log["origin"]}
     return _exported(proxies, decoder, head, int(log["preset"]["gutter"]), report)
 
 
-def _learnt_so_far(out: Path, proxies: Proxies) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Textures and the decoder's weights: fine-tuned, or as the last checkpoint has them, or as they were baked."""
+def _learnt_so_far(out: Path, proxies: Proxies) -> tuple[torch.Tensor, Checkpoint]:
+    """Textures and what holds the decoder: fine-tuned, or as the last checkpoint has them, or as they were baked."""
     if (out / _FINETUNED).exists():
-        tensors = load_file(out / _FINETUNED)
-        return tensors["textures"].float() / 255, _within(tensors, "decoder")
+        saved = load_arrays(out / _FINETUNED)
+        return tensor(saved.arrays["textures"]).float() / 255, saved
     path = out / CHECKPOINT
     checkpoint = read_checkpoint(path) if stage_of_checkpoint(path) == "finetune" else None
     if checkpoint is not None:
-        return learnt_so_far(checkpoint, proxies)
-    return proxies.textures, _within(load_file(out / _DECODER), "decoder")
+        return textures_of(checkpoint, proxies), checkpoint
+    return proxies.textures, load_arrays(out / _DECODER)
