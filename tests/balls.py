@@ -13,7 +13,7 @@ from likeness.camera import Camera
 from likeness.capture.model import Capture
 from likeness.capture.storage import picture_names, write_capture
 from likeness.head.model import HeadModel
-from likeness.layered.frames import TrainingFrames
+from likeness.layered.frames import FilmedFrame, TrainingFrames
 from likeness.layered.geometry_preset import GeometryPreset, StageOnePreset
 from likeness.layered.presets import PREVIEW
 
@@ -95,7 +95,7 @@ def ball_capture(turns: int, size: int) -> tuple[Capture, TrainingFrames]:
         The last one is held out.
     """
     head, focal = ball_head(), 2.0 * size
-    cameras, pictures, mattes = [], [], []
+    cameras, shots = [], []
     for angle in np.linspace(-0.8, 0.8, turns):
         turned = np.eye(4, dtype=np.float32)
         turned[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
@@ -110,8 +110,8 @@ def ball_capture(turns: int, size: int) -> tuple[Capture, TrainingFrames]:
         points = turned[:3, 3] + rays * depth[..., None]
         picture = np.where(points[..., 1:2] > 0, [120, 120, 120], [200, 40, 30]) * inside[..., None]
         cameras.append(camera)
-        pictures.append(picture.astype(np.uint8))
-        mattes.append((255 * inside).astype(np.uint8))
+        layers = (picture.astype(np.uint8), (255 * inside).astype(np.uint8), np.zeros((size, size), bool))
+        shots.append(FilmedFrame(*(torch.tensor(values) for values in layers)))
     zeros = np.zeros((turns, 3), np.float32)
     capture = Capture(
         folder=Path("nowhere"),
@@ -133,9 +133,8 @@ def ball_capture(turns: int, size: int) -> tuple[Capture, TrainingFrames]:
         provenance={},
     )
     frames = TrainingFrames(
-        pictures=torch.tensor(np.stack(pictures)),
-        mattes=torch.tensor(np.stack(mattes)),
-        face_masks=torch.zeros(turns, size, size, dtype=torch.bool),
+        film=shots.__getitem__,
+        device=torch.device("cpu"),
         cameras=tuple(cameras),
         expression=torch.tensor(capture.expression),
         root_rotation=torch.tensor(zeros),
@@ -151,9 +150,9 @@ def filmed_ball(folder: Path, turns: int, size: int) -> Capture:
     """The capture of :func:`ball_capture` with its pictures in a folder."""
     plain, frames = ball_capture(turns, size)
     for index in range(len(plain)):
-        picture = cv2.cvtColor(frames.pictures[index].numpy(), cv2.COLOR_RGB2BGR)
+        picture = cv2.cvtColor(frames.film(index).picture.numpy(), cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(folder / f"{index}.png"), picture)
-        cv2.imwrite(str(folder / f"matte{index}.png"), frames.mattes[index].numpy())
+        cv2.imwrite(str(folder / f"matte{index}.png"), frames.film(index).matte.numpy())
     mattes = tuple(f"matte{index}.png" for index in range(len(plain)))
     return replace(plain, folder=folder, mattes=mattes)
 
@@ -169,5 +168,7 @@ def ball_on_disk(folder: Path, size: int) -> Path:
         mattes=picture_names("mattes", len(plain), ".png"),
         held_out=(3,),
     )
-    write_capture(described, folder, frames.pictures.numpy(), frames.mattes.numpy())
+    shots = [frames.film(index) for index in range(len(plain))]
+    pictures, mattes = (np.stack([shot[place].numpy() for shot in shots]) for place in (0, 1))
+    write_capture(described, folder, pictures, mattes)
     return folder

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from avatars import EXPRESSIONS, tiny_avatar, tiny_camera
 from likeness.layered.compositing import linear_to_srgb
-from likeness.layered.frames import TrainingFrames
+from likeness.layered.frames import FilmedFrame, TrainingFrames
 from likeness.layered.playback import Player, proxies_of_avatar
 from likeness.layered.presets import FineTuningPreset, Preset
 from likeness.layered.proxies import Proxies
@@ -45,10 +45,13 @@ def training_frames(count: int = 12, size: int = 48, held_out: int = 3) -> Train
     pictures = torch.as_tensor(np.stack([player.render(pose, camera) for pose in chosen]))
     mattes = pictures[..., 3:]
     straight = pictures[..., :3] / mattes.clamp(min=1e-3)
+    shots = [
+        FilmedFrame((linear_to_srgb(colour) * 255).round().to(torch.uint8), matte.mul(255).round().byte(), matte > 0.9)
+        for colour, matte in zip(straight, mattes[..., 0], strict=True)
+    ]
     return TrainingFrames(
-        pictures=(linear_to_srgb(straight) * 255).round().to(torch.uint8),
-        mattes=(mattes[..., 0] * 255).round().to(torch.uint8),
-        face_masks=mattes[..., 0] > 0.9,
+        film=shots.__getitem__,
+        device=pictures.device,
         cameras=(camera,) * count,
         expression=torch.as_tensor(np.stack([pose.expression for pose in chosen])),
         root_rotation=torch.as_tensor(np.stack([pose.root_rotation for pose in chosen])),

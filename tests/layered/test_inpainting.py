@@ -63,7 +63,7 @@ def test_frames_see_the_front_and_not_the_back(proxies, surface, decoder):
     assert seen[-1][outermost & (normals[..., 2] < -0.6)].max() == 0
     assert (seen[-1][outermost & (normals[..., 2] > 0.6)] > 0).all()
     # All layers together see every pixel of the head once, less what outer layers hold back.
-    assert seen[-1].sum() == pytest.approx(float((frames.mattes[:1] > 0).sum()), rel=0.2)
+    assert seen[-1].sum() == pytest.approx(float((frames.film(0).matte > 0).sum()), rel=0.2)
     assert seen[0].sum() < seen[-1].sum()
 
 

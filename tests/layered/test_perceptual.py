@@ -12,7 +12,7 @@ from likeness.evaluate.metrics import ssim
 from likeness.layered import perceptual
 from likeness.layered.compositing import composite, linear_to_srgb, over
 from likeness.layered.deformation import TorchPose, camera_vertices, posed_vertices
-from likeness.layered.finetune import filmed, finetune
+from likeness.layered.finetune import filmed_light, finetune
 from likeness.layered.perceptual import chosen_patches, patch_loss, pyramid_difference, smallest_patch, structure
 from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from likeness.raster.warp_rasteriser import WarpRasteriser
@@ -87,7 +87,7 @@ def test_fine_tuning_with_patches_brings_structure_back(kind):
     untouched = finetune(proxies, frames, preset, WarpRasteriser(), seconds=0)
     assert len(learnt.losses) == 60
     index, white = frames.training[0], torch.ones(3)
-    truth = linear_to_srgb(over(filmed(frames, index), white))
+    truth = linear_to_srgb(over(filmed_light(frames, index), white))
     found = []
     for state in (untouched, learnt):
         picture = pictured(proxies, frames, index, state)

@@ -8,15 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import balls
-import cv2
 import numpy as np
 import pytest
-from balls import SIZE, ball_capture
+from balls import SIZE, filmed_ball
 from likeness.asset import write_layered_avatar
 from likeness.capture.model import Capture
 from likeness.errors import LikenessError
 from likeness.layered import training
-from likeness.layered.frames import face_mask, load_frames, without_background
+from likeness.layered.frames import load_frames
 from likeness.layered.playback import Player
 from likeness.layered.training import bake_only, train
 from likeness.runtime.colour import linear_to_srgb
@@ -29,14 +28,8 @@ PRESET = replace(
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory) -> Capture:
     """A ball filmed from seven sides; the one held out lies between two others."""
-    folder = tmp_path_factory.mktemp("ball")
-    plain, frames = ball_capture(turns=7, size=SIZE)
-    for index in range(len(plain)):
-        picture = cv2.cvtColor(frames.pictures[index].numpy(), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(folder / f"{index}.png"), picture)
-        cv2.imwrite(str(folder / f"matte{index}.png"), frames.mattes[index].numpy())
-    mattes = tuple(f"matte{index}.png" for index in range(len(plain)))
-    return replace(plain, folder=folder, mattes=mattes, held_out=(3,), provenance={"consent": "A ball."})
+    filmed = filmed_ball(tmp_path_factory.mktemp("ball"), turns=7, size=SIZE)
+    return replace(filmed, held_out=(3,), provenance={"consent": "A ball."})
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +47,8 @@ def _error(avatar, capture: Capture, index: int) -> float:
     frames = load_frames(capture, SIZE)
     picture = Player(avatar).render(capture.pose(index), capture.camera(index))
     shown = linear_to_srgb(picture[..., :3] + 1 - picture[..., 3:])
-    matte = frames.mattes[index].numpy()[..., None] / 255
-    truth = frames.pictures[index].numpy() / 255 * matte + 1 - matte
+    matte = frames.film(index).matte.numpy()[..., None] / 255
+    truth = frames.film(index).picture.numpy() / 255 * matte + 1 - matte
     return float(np.abs(shown - truth).mean())
 
 
@@ -112,39 +105,3 @@ def test_an_empty_folder_holds_no_avatar(tmp_path):
 def test_without_training_frames_there_is_nothing_to_learn(capture, tmp_path):
     with pytest.raises(LikenessError, match="held out"):
         train(replace(capture, held_out=tuple(range(len(capture)))), PRESET, tmp_path)
-
-
-def test_pictures_are_resized_by_area_with_their_cameras(capture):
-    whole, half = load_frames(capture, SIZE), load_frames(capture, SIZE // 2)
-    assert half.size == (SIZE // 2, SIZE // 2)
-    blocks = whole.mattes[0].float().view(SIZE // 2, 2, SIZE // 2, 2).mean((1, 3))
-    assert (half.mattes[0].float() - blocks).abs().max() <= 0.51
-    assert half.cameras[0].fx == pytest.approx(whole.cameras[0].fx / 2)
-    assert load_frames(capture, 10 * SIZE).size == (SIZE, SIZE)
-
-
-def test_a_missing_picture_is_named(capture):
-    broken = replace(capture, frames=("gone.png", *capture.frames[1:]))
-    with pytest.raises(LikenessError, match=r"gone\.png"):
-        load_frames(broken, SIZE)
-
-
-def test_outlines_have_the_persons_colour():
-    # A red person before a white wall, half mixed in the column between.
-    picture = np.full((4, 5, 3), 255, np.uint8)
-    matte = np.zeros((4, 5), np.uint8)
-    picture[:, :2] = [200, 0, 0]
-    matte[:, :2] = 255
-    picture[:, 2] = [227, 127, 127]
-    matte[:, 2] = 120
-    cleaned = without_background(picture, matte)
-    np.testing.assert_array_equal(cleaned, np.broadcast_to(np.array([200, 0, 0], np.uint8), picture.shape))
-    np.testing.assert_array_equal(without_background(picture, np.zeros_like(matte)), picture)
-
-
-def test_a_face_is_inside_its_landmarks():
-    corners = np.array([[2.0, 2.0], [7.9, 2.0], [7.9, 5.9], [2.0, 5.9], [np.nan, 3.0]])
-    mask = face_mask(corners, 10, 10)
-    assert mask[2:6, 2:8].all()
-    assert mask.sum() == 24
-    assert not face_mask(np.full((5, 2), np.nan), 10, 10).any()

@@ -223,7 +223,7 @@ def compared(
 
 def some_rays(view: View, frames: TrainingFrames, index: int, count: int, random: np.random.Generator) -> View:
     """A view's random rays through layers or matte."""
-    matte = frames.mattes[index].reshape(-1)
+    matte = frames.film(index).matte.view(-1)
     shown = ((view.triangles >= 0).any(0) | (matte > 0)).nonzero()[:, 0]
     chosen = shown[torch.as_tensor(random.permutation(len(shown))[:count])]
     return replace(view, triangles=view.triangles[:, chosen], directions=view.directions[chosen])
@@ -254,9 +254,10 @@ def _foreground_psnr(
 ) -> float:
     white = torch.ones(3)
     picture = linear_to_srgb(over(rendered(state, layers, frames, index, preset, WarpRasteriser()), white))
-    matte = frames.mattes[index].float().view(-1, 1) / 255
-    truth = frames.pictures[index].float().view(-1, 3) / 255 * matte + 1 - matte
-    shape = (*frames.mattes[index].shape, 3)
+    filmed = frames.film(index)
+    matte = filmed.matte.float().view(-1, 1) / 255
+    truth = filmed.picture.float().view(-1, 3) / 255 * matte + 1 - matte
+    shape = tuple(filmed.picture.shape)
     return psnr(picture.view(shape).numpy(), truth.view(shape).numpy(), (matte > 0.5).view(shape[:2]).numpy())
 
 

@@ -112,7 +112,7 @@ def canonical_box(
     seen = []
     for index in _spread(frames.training, count):
         camera = frames.cameras[index]
-        rows, columns = np.nonzero(frames.mattes[index].cpu().numpy() > 127)
+        rows, columns = np.nonzero(frames.film(index).matte.cpu().numpy() > 127)
         if not len(rows):
             continue
         directions = camera.ray_directions()[rows, columns]
@@ -172,7 +172,7 @@ def matte_hull(
         depth = np.maximum(-z, 1e-3)
         columns = camera.cx + camera.fx * x / depth - 0.5
         rows = camera.cy - camera.fy * y / depth - 0.5
-        inside = frames.mattes[index].cpu().numpy() > 127
+        inside = frames.film(index).matte.cpu().numpy() > 127
         outline = np.asarray(distance_transform_edt(~inside)) - np.asarray(distance_transform_edt(inside))
         pixels = cv2.remap(
             outline.astype(np.float32),

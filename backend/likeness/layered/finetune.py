@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from ..camera import Camera
 from ..jobs.curve import described
 from ..jobs.pace import part_done
 from ..jobs.watch import Watch
@@ -36,6 +37,9 @@ from .texels import TexelTable
 
 RARITY_NEIGHBOURS = 8
 """Neighbours that :func:`rarity` measures by."""
+
+KEPT_NORMALS = 256
+"""Frames whose normals are kept, others' are computed anew: a long film needs no more memory than a short one."""
 
 Progress = Callable[[str, float, str], None]
 """Told the stage, the part of it that is done (0..1) and a line about it."""
@@ -146,7 +150,7 @@ def _preview(scene: Scene) -> bytes:
     triangles = visible_triangles(proxies, vertices, frames.cameras[index], scene.rasteriser)
     hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), triangles, scene.directions)
     layers = shade(hits, scene.table.sample, proxies.layout, scene.decoder(pose.conditions))
-    return side_by_side(filmed(frames, index), composite(*layers), frames.size)
+    return side_by_side(filmed_light(frames, index), composite(*layers), frames.size)
 
 
 def _prepared(
@@ -207,13 +211,8 @@ def _loss(
     patches = _whole_patches(triangles, frames, index, numbers)
     scattered = replace(numbers, pixels=max(1, numbers.pixels - patches.numel())) if patches.numel() else numbers
     pixels = torch.cat([patches.flatten(), _chosen_pixels(triangles, frames, index, scattered)])
-    if index not in scene.normals:
-        # Corrections turn normals by a fraction of a degree, so they are computed once per frame, from those that
-        # learning began with: whoever goes on from a checkpoint finds the same.
-        with torch.no_grad():
-            began = scene.vertices(scene.tracked, pose, index, camera)
-        scene.normals[index] = smooth_normals(proxies, began)
-    hits = find_hits(proxies, vertices, scene.normals[index], triangles[:, pixels], scene.directions[pixels])
+    normals = _tracked_normals(scene, pose, index, camera)
+    hits = find_hits(proxies, vertices, normals, triangles[:, pixels], scene.directions[pixels])
     conditions = pose.conditions + numbers.expression_noise * torch.randn_like(pose.conditions)
     sampler = partial(sample_squarely, scene.table, hits, numbers.grazing_cosine)
     colours, alphas = shade(hits, sampler, proxies.layout, scene.decoder(conditions))
@@ -232,6 +231,21 @@ def _loss(
     if correct:
         loss = loss + numbers.expression_weight * scene.corrections.expression[index].square().sum()
     return loss
+
+
+@torch.no_grad()
+def _tracked_normals(scene: Scene, pose: TorchPose, index: int, camera: Camera) -> torch.Tensor:
+    """Vertex normals (V, 3) of a frame, from the corrections that learning began with.
+
+    Those that are learnt turn normals by a fraction of a degree, so they are computed once for each frame, as long as
+    there is room; and whoever goes on from a checkpoint finds the same.
+    """
+    if index in scene.normals:
+        return scene.normals[index]
+    normals = smooth_normals(scene.proxies, scene.vertices(scene.tracked, pose, index, camera))
+    if len(scene.normals) < KEPT_NORMALS:
+        scene.normals[index] = normals
+    return normals
 
 
 def sample_squarely(
@@ -254,15 +268,17 @@ def target(
     frames: TrainingFrames, index: int, pixels: torch.Tensor, background: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What was filmed at some pixels (P,) of a frame, in linear light over a background (3,), and the matte (P,)."""
-    colours = srgb_to_linear(frames.pictures[index].view(-1, 3)[pixels].float() / 255)
-    matte = frames.mattes[index].view(-1)[pixels].float() / 255
+    filmed = frames.film(index)
+    colours = srgb_to_linear(filmed.picture.view(-1, 3)[pixels].float() / 255)
+    matte = filmed.matte.view(-1)[pixels].float() / 255
     return colours * matte[:, None] + (1 - matte[:, None]) * background, matte
 
 
-def filmed(frames: TrainingFrames, index: int) -> torch.Tensor:
+def filmed_light(frames: TrainingFrames, index: int) -> torch.Tensor:
     """A frame's picture (H*W, 4) in linear light, premultiplied by its matte in the last channel."""
-    everywhere = torch.arange(frames.mattes[index].numel(), device=frames.mattes.device)
-    colour, matte = target(frames, index, everywhere, torch.zeros(3, device=frames.mattes.device))
+    width, height = frames.size
+    everywhere = torch.arange(width * height, device=frames.device)
+    colour, matte = target(frames, index, everywhere, torch.zeros(3, device=frames.device))
     return torch.cat([colour, matte[:, None]], 1)
 
 
@@ -305,8 +321,9 @@ def _middles(
     triangles: torch.Tensor, frames: TrainingFrames, index: int, face_share: float, count: int
 ) -> torch.Tensor:
     """Pixels (N,) where a layer or the matte is, a share of them in the face."""
-    shown = (triangles >= 0).any(0) | (frames.mattes[index].view(-1) > 0)
-    anywhere, face = shown.nonzero()[:, 0], frames.face_masks[index].view(-1).nonzero()[:, 0]
+    filmed = frames.film(index)
+    shown = (triangles >= 0).any(0) | (filmed.matte.view(-1) > 0)
+    anywhere, face = shown.nonzero()[:, 0], filmed.face_mask.view(-1).nonzero()[:, 0]
     in_face = round(face_share * count) if len(face) else 0
     return torch.cat([_drawn(face, in_face), _drawn(anywhere, count - in_face)])
 

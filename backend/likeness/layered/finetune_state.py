@@ -43,7 +43,7 @@ class Scene:
     directions : (H*W, 3) float32
         Rays through pixel centres.
     normals : dict of int to (V, 3) float32
-        Vertex normals of the frames that were visited, under their tracked corrections.
+        Vertex normals of frames that were visited, under their tracked corrections.
     """
 
     proxies: Proxies

@@ -36,7 +36,7 @@ def projected_colours(
     colour_sum, matte_sum, weight_sum = torch.zeros(count, 3), torch.zeros(count), torch.zeros(count)
     colour_weight = torch.zeros(count)
     for index in indices:
-        camera = frames.cameras[index]
+        camera, filmed = frames.cameras[index], frames.film(index)
         vertices = camera_vertices(posed_vertices(proxies, TorchPose.of_frame(frames, index)), camera)
         normals = normalize(texels.interpolated(proxies, vertex_normals(vertices, proxies.faces)), dim=1)
         points = texels.interpolated(proxies, vertices)
@@ -47,7 +47,7 @@ def projected_colours(
         inside = (u > 0) & (u < camera.width) & (v > 0) & (v < camera.height) & (points[:, 2] < 0)
         weight = torch.where(inside, towards_viewer.clamp(min=0).square(), torch.zeros_like(u))
         grid = torch.stack([u / camera.width, v / camera.height], 1)[None, None] * 2 - 1
-        picture = torch.cat([frames.pictures[index], frames.mattes[index][..., None]], 2).permute(2, 0, 1)[None]
+        picture = torch.cat([filmed.picture, filmed.matte[..., None]], 2).permute(2, 0, 1)[None]
         sample = grid_sample(picture.float() / 255, grid, align_corners=False, padding_mode="border")[0, :, 0].T
         # Background must not bleed into colours, but says that the texel is not opaque.
         colour_sum += sample[:, :3] * (weight * sample[:, 3])[:, None]

@@ -1,9 +1,11 @@
-"""A capture's pictures, mattes, face masks and cameras at a working size, held compactly in memory."""
+"""A capture's pictures, mattes, face masks and cameras at a working size; memory does not grow with its length."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,6 +19,28 @@ from ..errors import LikenessError
 SOLID = 240
 """Matte from which a pixel counts as all person, 0..255."""
 
+KEPT_BYTES = 2**28
+"""Memory for frames that were read: all frames of ten seconds at 512 pixels. Others are read again when they are asked
+for, which takes some milliseconds."""
+
+
+class FilmedFrame(NamedTuple):
+    """What was filmed in one frame, at the working size.
+
+    Attributes
+    ----------
+    picture : (H, W, 3) uint8
+        sRGB-encoded.
+    matte : (H, W) uint8
+        255 is the person.
+    face_mask : (H, W) bool
+        Inside of the convex hull of the landmarks; empty where the face was not seen.
+    """
+
+    picture: torch.Tensor
+    matte: torch.Tensor
+    face_mask: torch.Tensor
+
 
 @dataclass(frozen=True)
 class TrainingFrames:
@@ -24,12 +48,10 @@ class TrainingFrames:
 
     Attributes
     ----------
-    pictures : (N, H, W, 3) uint8
-        sRGB-encoded.
-    mattes : (N, H, W) uint8
-        255 is the person.
-    face_masks : (N, H, W) bool
-        Inside of the convex hull of the landmarks; empty where the face was not seen.
+    film : callable
+        Gives the :class:`FilmedFrame` of an index.
+    device : torch.device
+        Where tensors are.
     cameras : tuple of Camera
         At the working size.
     expression : (N, E) float32
@@ -39,9 +61,8 @@ class TrainingFrames:
         Frames that may, and that may not, be fitted on.
     """
 
-    pictures: torch.Tensor
-    mattes: torch.Tensor
-    face_masks: torch.Tensor
+    film: Callable[[int], FilmedFrame]
+    device: torch.device
     cameras: tuple[Camera, ...]
     expression: torch.Tensor
     root_rotation: torch.Tensor
@@ -56,7 +77,7 @@ class TrainingFrames:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the working pictures, pixels."""
-        return int(self.pictures.shape[2]), int(self.pictures.shape[1])
+        return self.cameras[0].width, self.cameras[0].height
 
 
 def load_frames(
@@ -81,24 +102,15 @@ def load_frames(
     """
     scale = min(1.0, longer_side / max(capture.width, capture.height))
     width, height = max(1, round(capture.width * scale)), max(1, round(capture.height * scale))
-    count = len(capture)
-    pictures = np.empty((count, height, width, 3), np.uint8)
-    mattes = np.empty((count, height, width), np.uint8)
-    for index in range(count):
-        picture = _read(capture, capture.frames[index], cv2.IMREAD_COLOR)
-        picture = cv2.cvtColor(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
-        matte = _read(capture, capture.mattes[index], cv2.IMREAD_GRAYSCALE)
-        mattes[index] = cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA)
-        pictures[index] = without_background(picture, mattes[index]) if clean_outlines else picture
-    masks = [
-        face_mask(points * [width / capture.width, height / capture.height], width, height)
-        for points in capture.landmarks
-    ]
+    kept = max(1, KEPT_BYTES // (5 * width * height))
+    film = lru_cache(kept)(partial(_filmed, capture, (width, height), torch.device(device), clean_outlines))
+    for index in range(len(capture)):
+        # A picture that cannot be read is told now and not after minutes.
+        film(index)
     return TrainingFrames(
-        pictures=torch.as_tensor(pictures, device=device),
-        mattes=torch.as_tensor(mattes, device=device),
-        face_masks=torch.as_tensor(np.stack(masks), device=device),
-        cameras=tuple(capture.camera(index).resized(width, height) for index in range(count)),
+        film=film,
+        device=torch.device(device),
+        cameras=tuple(capture.camera(index).resized(width, height) for index in range(len(capture))),
         expression=_tensor(capture.expression, device),
         root_rotation=_tensor(capture.root_rotation, device),
         root_translation=_tensor(capture.root_translation, device),
@@ -106,6 +118,18 @@ def load_frames(
         training=capture.training,
         held_out=capture.held_out,
     )
+
+
+def _filmed(
+    capture: Capture, size: tuple[int, int], device: torch.device, clean_outlines: bool, index: int
+) -> FilmedFrame:
+    picture = _read(capture, capture.frames[index], cv2.IMREAD_COLOR)
+    picture = cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
+    matte = _read(capture, capture.mattes[index], cv2.IMREAD_GRAYSCALE)
+    matte = cv2.resize(matte, size, interpolation=cv2.INTER_AREA)
+    picture = without_background(picture, matte) if clean_outlines else picture
+    mask = face_mask(capture.landmarks[index] * np.divide(size, (capture.width, capture.height)), *size)
+    return FilmedFrame(*(torch.as_tensor(values, device=device) for values in (picture, matte, mask)))
 
 
 def without_background(picture: npt.NDArray[Any], matte: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -78,7 +78,7 @@ def _frame_loss(
     with torch.no_grad():
         vertices = camera_vertices(posed_vertices(layers.proxies, pose), camera)
         triangles = visible_triangles(layers.proxies, vertices, camera, rasteriser)
-        matte = frames.mattes[index].reshape(-1)
+        matte = frames.film(index).matte.view(-1)
         # Only pixels that a shell and the matte disagree about say anything.
         disagree = (((triangles >= 0).any(0)) != (matte > 127)).nonzero()[:, 0]
         if not len(disagree):

@@ -25,7 +25,7 @@ from ..raster.warp_rasteriser import WarpRasteriser
 from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
 from .deformation import TorchPose, camera_vertices, posed_vertices
 from .field_networks import fit_to_known, motion_loss
-from .finetune import filmed, random_background, target
+from .finetune import filmed_light, random_background, target
 from .frames import TrainingFrames
 from .hull_field import carved_field, in_main_memory
 from .hulls import hull_field
@@ -158,7 +158,7 @@ def _preview(state: StageOne, course: Course, frames: TrainingFrames, preset: Pr
     """A training frame beside what its pose looks like now."""
     index = frames.training[len(frames.training) // 2]
     picture = rendered(state, course.layers, frames, index, preset, rasteriser)
-    return side_by_side(filmed(frames, index), picture, frames.size)
+    return side_by_side(filmed_light(frames, index), picture, frames.size)
 
 
 @torch.no_grad()
@@ -217,7 +217,7 @@ def stage_one_loss(
     numbers, tuning, pose = preset.geometry.stage_one, preset.fine_tuning, TorchPose.of_frame(frames, index)
     with torch.set_grad_enabled(correct):
         whole = view_of(state, layers, frames, index, rasteriser)
-    matte = frames.mattes[index].reshape(-1)
+    matte = frames.film(index).matte.view(-1)
     shown = ((whole.triangles >= 0).any(0) | (matte > 0)).nonzero()[:, 0]
     pixels = shown[torch.randint(len(shown), (numbers.pixels,))]
     view = replace(whole, triangles=whole.triangles[:, pixels], directions=whole.directions[pixels])
