@@ -35,6 +35,7 @@ def tracked(short_film, ict_head, tmp_path_factory) -> Capture:
         short_film,
         ict_head,
         out,
+        photometric=False,
         provenance={"licence": "CC BY 4.0"},
         progress=lambda stage, done, total: told.append((stage, done, total)),
     )
@@ -109,14 +110,13 @@ def test_the_overlay_shows_every_frame(tracked):
     assert cv2.imread(str(tracked.folder / "tracking" / "residuals.png")).shape[0] > 400
 
 
-def test_colours_refine_the_fit_on_request(short_film, tracked, ict_head, tmp_path):
+def test_colours_refine_the_fit_unless_told_otherwise(short_film, tracked, ict_head, tmp_path):
     """The head then moves, but no further than what landmarks can tell."""
     told: list[str] = []
     refined = track_video(
         short_film,
         ict_head,
         tmp_path / "capture",
-        photometric=True,
         progress=lambda stage, done, total: told.append(stage),
     )
     assert "colours" in told

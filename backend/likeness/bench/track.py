@@ -85,9 +85,9 @@ class _Way:
 
 
 def bench_track(video: Path, head: HeadModel) -> dict[str, Marks]:
-    """Track a video and measure it.
+    """Track a video by its landmarks alone and with its colours, and measure it.
 
-    Marks, all in pixels of a picture 512 wide, over the frames in which a face is found:
+    Marks of landmarks alone, all in pixels of a picture 512 wide, over the frames in which a face is found:
 
     ``track_px``
         Mean distance of 468 landmarks from the posed head model's points, at this person's places on the skin.
@@ -99,6 +99,10 @@ def bench_track(video: Path, head: HeadModel) -> dict[str, Marks]:
         Root mean square second difference over time of the model's points over that of the landmarks.
     ``ms_per_frame``
         Wall-clock time of the survey, the landmarks and the fit, without mattes, pictures and overlay, per frame.
+    ``colours_track_px``, ``colours_lid_corr``, ``colours_lip_corr``, ``colours_iris_px``, ``colours_jitter_ratio``
+        The same with colours, as videos are tracked unless told otherwise.
+    ``colours_ms_per_frame``
+        What colours take beside that.
     ``peak_gib``
         Largest resident size of this process, all stages included; 0 on systems that do not tell.
 
@@ -112,20 +116,33 @@ def bench_track(video: Path, head: HeadModel) -> dict[str, Marks]:
     LikenessError
         If the video cannot be tracked.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        capture = track_video(video, head, Path(scratch) / "capture")
-        report = json.loads((capture.folder / "tracking" / "report.json").read_text())
-    spent = sum(report["seconds"].get(stage, 0.0) for stage in ("survey", "landmarks", "fit"))
+    landmarks, coloured = (_tracking_report(video, head, photometric) for photometric in (False, True))
+    spent = sum(landmarks["seconds"].get(stage, 0.0) for stage in ("survey", "landmarks", "fit"))
     marks = {
+        **_fit_marks(landmarks),
+        "ms_per_frame": 1000 * spent / landmarks["frames"],
+        **{f"colours_{name}": value for name, value in _fit_marks(coloured).items()},
+        "colours_ms_per_frame": 1000 * coloured["seconds"]["photometric"] / coloured["frames"],
+        "peak_gib": peak_gib(),
+    }
+    return {"marks": _with_units(marks)}
+
+
+def _tracking_report(video: Path, head: HeadModel, photometric: bool) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as scratch:
+        capture = track_video(video, head, Path(scratch) / "capture", photometric=photometric)
+        report = json.loads((capture.folder / "tracking" / "report.json").read_text())
+    return {**report, "frames": len(capture)}
+
+
+def _fit_marks(report: dict[str, Any]) -> dict[str, float]:
+    return {
         "track_px": report["track_px"],
         "lid_corr": report["lid_gap_correlation"],
         "lip_corr": report["lip_gap_correlation"],
         "iris_px": report["iris_px"],
         "jitter_ratio": report["jitter_ratio"],
-        "ms_per_frame": 1000 * spent / len(capture),
-        "peak_gib": peak_gib(),
     }
-    return {"marks": _with_units(marks)}
 
 
 def bench_sample() -> dict[str, Any]:

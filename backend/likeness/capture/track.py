@@ -51,7 +51,7 @@ def track_video(
     size: int = 512,
     held_out_fraction: float = 0.2,
     focal: float | None = None,
-    photometric: bool = False,
+    photometric: bool = True,
     provenance: Mapping[str, str] | None = None,
     progress: Report | None = None,
 ) -> Capture:
@@ -84,6 +84,7 @@ def track_video(
         Focal length of the video, its own pixels. Without it, 2.2 times the side of the square that is kept.
     photometric : bool
         Whether the fit to landmarks is refined by the colours of the skin; see :mod:`likeness.capture.photometric`.
+        Avatars get better by it, and points move away from the detector's.
     provenance : mapping of str to str, optional
         What is known of where the video came from; kept in the capture.
     progress : callable, optional

@@ -44,8 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--photometric",
         action=argparse.BooleanOptionalAction,
-        default=False,
-        help="after landmarks, move the head until the colours of its skin agree from frame to frame",
+        default=True,
+        help="after landmarks, move the head until the colours of its skin agree from frame to frame (default: yes)",
     )
     parser.add_argument("--consent", default="", help="how the person shown has agreed; stored in the avatar")
     parser.add_argument("--overwrite", action="store_true", help="replace a capture that is already there")

@@ -117,4 +117,7 @@ def test_a_shaken_head_is_steadied(truth):
     smooth = solve_clip(point_model(truth.head), prior, landmarks, start, iterations=4)
     assert turn_errors(found, true).mean() < 0.7 * turn_errors(smooth, true).mean()
     assert turn_errors(found, true).mean() < 0.5 * turn_errors(start, true).mean()
-    assert told[-1] == ("colours", 2, 2)
+    # Two rounds of two steps for each frame.
+    total = 4 * len(FRAMES)
+    assert [done for _, done, _ in told] == [total // 4, total // 2, 3 * total // 4, total - 1, total]
+    assert {(stage, whole) for stage, _, whole in told} == {("colours", total)}

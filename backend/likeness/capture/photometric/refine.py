@@ -141,7 +141,8 @@ def refine_clip(
     )
     count, model = len(unknowns.rotation), point_model(head)
     looks = training[np.unique(np.linspace(0, len(training) - 1, LOOKS).round().astype(np.intp))]
-    for number, blur in enumerate(BLURS):
+    done, total = 0, len(BLURS) * STEPS * count
+    for blur in BLURS:
         pixels = blur * pictures.size / PICTURE
         appearance = appearance_of(skin.looks(unknowns, looks, pixels), len(skin.samples.rest))
         visibility = np.stack([np.packbits(skin.visible(unknowns, frame)) for frame in range(count)])
@@ -153,9 +154,15 @@ def refine_clip(
             visibility: npt.NDArray[np.uint8] = visibility,
             pixels: float = pixels,
         ) -> tuple[Floats, Floats]:
-            return skin.systems(appearance, frames, part, visibility, pixels)
+            nonlocal done
+            systems = skin.systems(appearance, frames, part, visibility, pixels)
+            # Windows overlap, so some frames are counted twice.
+            done = min(done + len(frames), total - 1)
+            if report:
+                report("colours", done, total)
+            return systems
 
         unknowns = solve_clip(model, prior, landmarks[:, :COUNT], unknowns, starts, STEPS, evidence)
-        if report:
-            report("colours", number + 1, len(BLURS))
+    if report:
+        report("colours", total, total)
     return unknowns
