@@ -29,13 +29,14 @@ def test_barycentrics_give_the_point_whose_distance_is_told():
     points = scattered(500, 0.1)
     distance, face, barycentric = signed_distance(vertices, faces, points)
     nearest = (vertices[faces[face.long()].long()] * barycentric[..., None]).sum(1)
-    torch.testing.assert_close((points - nearest).norm(dim=1), distance.abs(), atol=1e-6, rtol=0)
-    torch.testing.assert_close(barycentric.sum(1), torch.ones(500), atol=1e-6, rtol=0)
+    # Single precision at a tenth of a metre; the nearest point of a triangle is never outside of it.
+    torch.testing.assert_close((points - nearest).norm(dim=1), distance.abs(), atol=1e-7, rtol=0)
+    assert barycentric.min() > -1e-6
     exhaustive = trimesh.triangles.closest_point(
         np.repeat(vertices.numpy()[faces.numpy()], 20, 0), np.tile(points[:20].numpy(), (len(faces), 1))
     )
     lengths = np.linalg.norm(exhaustive.reshape(len(faces), 20, 3) - points[:20].numpy(), axis=-1).min(0)
-    np.testing.assert_allclose(distance[:20].abs(), lengths, atol=1e-6)
+    np.testing.assert_allclose(distance[:20].abs(), lengths, atol=1e-7)
 
 
 def test_the_sign_survives_a_hole_and_an_overlapping_part():

@@ -23,7 +23,7 @@ def points(count: int) -> torch.Tensor:
 
 
 def by_scipy(table: torch.Tensor, places: torch.Tensor) -> np.ndarray:
-    coordinates = ((places.double() - torch.tensor(LOW).double()) / CELL).numpy().T
+    coordinates = ((places.double() - torch.tensor(LOW, dtype=torch.float64)) / CELL).numpy().T
     return map_coordinates(table.detach().double().view(SHAPE).numpy(), coordinates, order=1, mode="nearest")
 
 
@@ -32,8 +32,10 @@ def test_values_are_scipys(table, threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     places = points(9000)
-    values, _ = sample_trilinear(places, table, lattice(LOW, CELL, SHAPE))
-    torch.set_num_threads(before)
+    try:
+        values, _ = sample_trilinear(places, table, lattice(LOW, CELL, SHAPE))
+    finally:
+        torch.set_num_threads(before)
     # Values of about one, at places known to 1e-8 / 0.03 of a cell.
     np.testing.assert_allclose(values.detach().numpy(), by_scipy(table, places), atol=5e-6)
 
@@ -52,14 +54,15 @@ def test_slopes_and_gradients_are_those_of_the_formula(table):
     values, slopes = sample_trilinear(places, table, lattice(LOW, CELL, SHAPE))
     assert not slopes.requires_grad
     (values * weights).sum().backward()
-    step = 1e-4
+    exact, step = places.detach().double(), 1e-6
     expected = [
-        (by_scipy(table, places.detach() + step * axis) - by_scipy(table, places.detach() - step * axis)) / (2 * step)
-        for axis in torch.eye(3)
+        (by_scipy(table, exact + step * axis) - by_scipy(table, exact - step * axis)) / (2 * step)
+        for axis in torch.eye(3, dtype=torch.float64)
     ]
-    # Trilinear functions are linear along each axis, so that differences are exact but across a cell's wall.
+    # Trilinear functions are linear along each axis, so that differences are exact, but for two points in ten thousand
+    # that lie within a step of a cell's wall. Slopes of a hundred, at places known to 1e-6 of a cell.
     error = np.abs(np.stack(expected, 1) - slopes.numpy()).max(1)
-    assert np.median(error) < 0.02 and (error < 0.05).mean() > 0.95
+    assert (error > 1e-3).sum() <= 1
     assert places.grad is not None and table.grad is not None
     torch.testing.assert_close(places.grad, slopes * weights[:, None])
     # The value is linear in the table: its gradient, times the table, is the sum again.

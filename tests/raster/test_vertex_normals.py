@@ -102,9 +102,8 @@ def test_the_trainers_normals_are_the_run_times():
     positions, faces = rough_sphere()
     weld = np.arange(len(positions), dtype=np.int32)
     weld[5] = 3
-    # Single precision: a few 1e-7 per face over corners of a centimetre at a tenth of a metre.
     ours = vertex_normals(torch.tensor(positions), torch.tensor(faces), torch.tensor(weld))
-    np.testing.assert_allclose(ours, run_time_normals(positions, faces, weld), atol=2e-5)
+    np.testing.assert_allclose(ours, run_time_normals(positions, faces, weld), atol=SINGLE)
 
 
 def test_blender_computes_the_same(repository: Path, tmp_path: Path):

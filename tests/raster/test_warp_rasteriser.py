@@ -7,9 +7,14 @@ from likeness.camera import Camera
 from likeness.raster.interface import barycentrics
 from likeness.raster.warp_rasteriser import WarpRasteriser
 from likeness.runtime.rasterise import rasterise as run_time_rasterise
-from scipy.ndimage import binary_fill_holes
+from scipy.ndimage import binary_fill_holes, label
 
 RASTERISE = WarpRasteriser()
+ON_AN_EDGE = 1
+"""Pixels that two rasterisers may see differently: those whose centres lie on an edge to within single precision.
+
+That is a strip 1e-5 pixels wide along some thousand pixels of edges: even one is unlikely.
+"""
 
 
 def camera(width: int, height: int, focal: float | None = None) -> Camera:
@@ -66,13 +71,11 @@ def rasterise(vertices, faces, view, layers=None, layer_count=1) -> np.ndarray:
 
 
 def test_sees_what_a_ray_caster_sees():
-    """They may differ only where a pixel's centre lies on an edge to within single precision."""
     vertices, faces = torus()
     view = camera(96, 80)
     seen, expected = rasterise(vertices, faces, view)[0], cast(vertices, faces, view)
     assert (expected >= 0).mean() > 0.1
-    assert (seen != expected).mean() < 2e-3
-    assert (expected[40:60] != expected[20:40]).any()
+    assert (seen != expected).sum() <= ON_AN_EDGE
 
 
 def test_sees_what_the_run_time_reference_sees():
@@ -81,7 +84,8 @@ def test_sees_what_the_run_time_reference_sees():
     expected = np.full(view.height * view.width, -1)
     hits = run_time_rasterise(vertices.astype(np.float32), faces.astype(np.int32), view)
     expected[hits.pixels] = hits.faces
-    assert (rasterise(vertices, faces, view)[0].ravel() != expected).mean() < 2e-3
+    assert (expected >= 0).mean() > 0.1
+    assert (rasterise(vertices, faces, view)[0].ravel() != expected).sum() <= ON_AN_EDGE
 
 
 def test_every_hit_has_barycentrics_inside_its_triangle():
@@ -92,8 +96,7 @@ def test_every_hit_has_barycentrics_inside_its_triangle():
     corners = torch.tensor(vertices).float()[torch.tensor(faces)[seen[rows, columns].long()]]
     weights = barycentrics(corners, torch.tensor(view.ray_directions())[rows, columns])
     # Single precision leaves about 1e-7 of the corners' distance, half a metre, over triangles of centimetres.
-    assert weights.min() > -1e-3
-    assert weights.sum(1).sub(1).abs().max() < 1e-5
+    assert len(weights) > 0.1 * seen.numel() and weights.min() > -1e-5
 
 
 def test_row_zero_is_the_top_and_column_zero_the_left():
@@ -164,7 +167,8 @@ def test_triangles_through_the_camera_plane_are_seen_up_to_the_near_plane():
 def test_nothing_behind_the_camera_and_nothing_nonfinite_is_seen():
     vertices, faces = torus()
     behind = vertices * [1, 1, -1]
-    assert (rasterise(behind, faces[:, [0, 2, 1]], camera(32, 32)) == -1).all()
+    for order in ([0, 1, 2], [0, 2, 1]):
+        assert (rasterise(behind, faces[:, order], camera(32, 32)) == -1).all()
     assert (rasterise(np.full_like(vertices, np.nan), faces, camera(32, 32)) == -1).all()
     assert (rasterise(vertices, np.zeros((0, 3)), camera(32, 32)) == -1).all()
 
@@ -174,7 +178,5 @@ def test_closed_surfaces_have_no_pinholes():
     view = camera(256, 256)
     covered = rasterise(vertices, faces, view)[0] >= 0
     hole = binary_fill_holes(covered) & ~covered
-    # The torus's own hole is one large region; whatever else was filled would be a pinhole.
-    eroded = hole[1:-1, 1:-1] & (hole[:-2, 1:-1] | hole[2:, 1:-1]) & (hole[1:-1, :-2] | hole[1:-1, 2:])
-    assert hole.sum() > 500
-    assert hole[1:-1, 1:-1].sum() - eroded.sum() <= 4
+    assert hole.sum() > 500, "the torus's own hole"
+    assert label(hole)[1] == 1, "whatever else was filled is a pinhole"
