@@ -86,7 +86,6 @@ def test_the_kernel_says_the_same(head, deformer, points, threads):
     many = torch.as_tensor(np.tile(points, (10, 1)))
     change = torch.linspace(-0.3, 0.5, 38)
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
 
     def known(motion: MeshMotion, near: torch.Tensor) -> CarriedMotion:
         assert isinstance(motion, CarriedMotion)
@@ -94,12 +93,16 @@ def test_the_kernel_says_the_same(head, deformer, points, threads):
 
     for made in (deformer.motion(), softer.motion(torso)):
         moved = many + 1e-4
-        with torch.no_grad():
-            found = known(made, many)(moved, change)
+        torch.set_num_threads(threads)
+        try:
+            with torch.no_grad():
+                found = known(made, many)(moved, change)
+        finally:
+            torch.set_num_threads(before)
         expected = known(made, many)(moved, change)
         for kernel, plain in zip(found, expected, strict=True):
-            torch.testing.assert_close(kernel, plain.detach(), atol=2e-6, rtol=0)
-    torch.set_num_threads(before)
+            # Weights below one and displacements below a centimetre, in single precision.
+            torch.testing.assert_close(kernel, plain.detach(), atol=5e-7, rtol=0)
     shares = [made(many, change)[1] for made in (softer.motion(), softer.motion(torso))]
     assert (shares[0] - shares[1]).abs().max() > 0.05
 
@@ -118,7 +121,7 @@ def test_neighbours_of_corners_hold_those_of_the_points_between(deformer):
     expected = np.sort(deformer.nearest(points, 9), 1)
     same = (np.sort(found.numpy(), 1) == expected).all(1)
     # Neighbours at equal distances may be taken for one another.
-    assert same.mean() > 0.97
+    assert same.mean() > 0.995
     assert all(len(set(row)) == 9 for row in found.tolist())
 
 

@@ -19,7 +19,7 @@ def test_at_a_head_vertex_a_point_moves_exactly_as_the_vertex(head, deformer):
     attributes = deformer.attributes(head.points)
     np.testing.assert_allclose(attributes.expression_basis, head.attributes.expression_basis, atol=1e-6)
     np.testing.assert_allclose(attributes.corrective_basis, head.attributes.corrective_basis, atol=1e-6)
-    np.testing.assert_allclose(attributes.skin_weights, head.attributes.skin_weights, atol=1e-4)
+    np.testing.assert_allclose(attributes.skin_weights, head.attributes.skin_weights, atol=1e-6)
 
 
 def test_expressions_fade_with_distance(head, deformer):
@@ -29,16 +29,16 @@ def test_expressions_fade_with_distance(head, deformer):
     near = head.attributes.expression_basis[vertex, :, 1]
     far = deformer.attributes(point[None]).expression_basis[0, :, 1]
     expected = near * np.exp(-(distance - FADE_START) / FADE_LENGTH)
-    # Neighbours of the vertex take part; on this ball their displacements differ by a few per cent.
-    np.testing.assert_allclose(far, expected, atol=0.05 * float(np.linalg.norm(near)))
+    # Neighbours of the vertex take part, 14 mm away on a ball of 100: cosines of their angles are within a per cent.
+    np.testing.assert_allclose(far, expected, atol=0.01 * float(np.linalg.norm(near)))
 
 
 def test_nothing_jumps_between_close_points(deformer):
     line = np.linspace([-0.1, -0.02, 0.115], [0.1, 0.02, 0.12], 2000).astype(np.float32)
     attributes = deformer.attributes(line)
-    # 0.1 mm apart; the weights' steepest change on this head is 0.5 over the ball's radius.
-    assert np.abs(np.diff(attributes.skin_weights, axis=0)).max() < 0.01
-    assert np.abs(np.diff(attributes.expression_basis, axis=0)).max() < 0.001
+    # 0.1 mm apart; weights change by 0.5 and displacements by 0.02 m over the ball's radius, or twice as fast nearby.
+    assert np.abs(np.diff(attributes.skin_weights, axis=0)).max() < 2 * 0.5 * 1e-3
+    assert np.abs(np.diff(attributes.expression_basis, axis=0)).max() < 2 * 0.02 * 1e-3
 
 
 def test_at_most_four_influences_that_sum_to_one():

@@ -41,6 +41,7 @@ def test_head_distance_is_the_distance_to_the_head(scene):
     # An icosphere's faces sink below the sphere by r (1 - cos(half an edge's angle)), 0.5 mm here.
     np.testing.assert_allclose(values[near], (radius - RADIUS)[near], atol=0.0008)
     far = upper & (np.abs(radius - RADIUS) > 0.03)
+    assert far.any() and near.any()
     assert (np.sign(values[far]) == np.sign((radius - RADIUS)[far])).all()
 
 
@@ -52,8 +53,8 @@ def test_hull_contains_what_was_filmed_and_little_more(scene):
     pixel = 0.6 / frames.cameras[0].fx
     assert (hull[radius < HAIR_RADIUS - pixel] < 0).all()
     # To the sides the cameras see the outline squarely.
-    beside = (np.abs(points[..., [0, 2]]) < 0.02).all(-1) & (points[..., 1] > HAIR_RADIUS + 2 * CELL)
-    assert (hull[beside] > 0).all()
+    beside = (np.abs(points[..., [0, 2]]) < 0.02).all(-1) & (points[..., 1] > HAIR_RADIUS + CELL)
+    assert beside.sum() > 20 and (hull[beside] > 0).all()
 
 
 def test_surface_unites_head_and_hair_but_hangs_no_hair_before_the_face(scene):

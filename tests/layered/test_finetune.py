@@ -56,7 +56,7 @@ def test_frames_that_were_held_out_look_right_too(frames, learnt):
     proxies = blank_proxies()
     before = TexelTable(proxies.textures, proxies.layout)
     for index in frames.held_out:
-        assert psnr(frames, index, learnt.table, learnt.decoder) > psnr(frames, index, before, learnt.decoder) + 6
+        assert psnr(frames, index, learnt.table, learnt.decoder) > psnr(frames, index, before, learnt.decoder) + 10
 
 
 def test_nothing_is_fitted_to_frames_that_were_held_out(frames, learnt):

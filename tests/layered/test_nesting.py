@@ -42,8 +42,8 @@ def test_the_core_stays_behind_the_face_and_reaches_into_hair_elsewhere(scene):
     level = PREVIEW.geometry.core_level
     core = extract_level(nested.core(values, level), grid, level).positions
     heights, beyond = grid.sample(nested.head, core), grid.sample(nested.beyond, core)
-    # A grid's level set is off by a fraction of its cell where the field bends.
-    assert heights[beyond == 0].max() < -CLEARANCE + 0.5 * CELL
+    # A grid's level set is off by a small part of its cell where the field bends.
+    assert heights[beyond == 0].max() < -CLEARANCE + 0.1 * CELL
     assert heights[beyond > 0.05].max() > 0
 
 
@@ -55,7 +55,7 @@ def test_the_cover_is_transparent_on_the_face_and_sinks_elsewhere(scene):
     beyond, share = grid.sample(nested.beyond, cover), nested.cover_share(cover)
     assert share[beyond == 0].max() == 0
     assert share[beyond > 0.015].min() == 1
-    assert grid.sample(nested.head, cover)[beyond > 0.015].max() < 0.001 - SINKING + 0.5 * CELL
+    assert grid.sample(nested.head, cover)[beyond > 0.015].max() < 0.001 - SINKING + 0.1 * CELL
 
 
 def test_hair_before_the_face_is_the_covers(scene):
@@ -89,5 +89,5 @@ def test_no_ray_meets_an_inner_layer_before_an_outer_one(scene, turn):
     depths[layer, ray] = -(corners * weights[..., None]).sum(1)[:, 2].numpy()
     farthest_outside = np.maximum.accumulate(depths[::-1])[::-1][1:]
     crossed = (np.where(np.isfinite(depths[:-1]), depths[:-1], np.inf) < farthest_outside).any(0)
-    # Of two pixels in a thousand, rays may graze where decimated meshes of neighbouring levels touch.
-    assert crossed.sum() < 0.002 * (seen >= 0).any(0).sum().item() + 1
+    # Of a pixel in a thousand, rays may graze where decimated meshes of neighbouring levels touch.
+    assert crossed.sum() < 0.001 * (seen >= 0).any(0).sum().item()

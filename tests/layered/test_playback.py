@@ -16,6 +16,6 @@ def test_pictures_are_the_runtimes(name, hard_edges):
     ours, theirs = Player(avatar).render(pose, camera), render(avatar, pose, camera)
     assert ours.shape == (64, 64, 4)
     difference = np.abs(ours - theirs).max(-1)
-    # Both work in float32; where a pixel's centre lies on an edge, each may see another triangle.
-    assert (difference > 1e-3).mean() < 0.002
-    assert np.median(difference[theirs[..., 3] > 0]) < 1e-5
+    # Both work in float32; where a pixel's centre lies on an edge to within that, each may see another triangle.
+    assert (difference > 1e-3).sum() <= 1
+    assert np.median(difference[theirs[..., 3] > 0]) < 1e-6

@@ -60,8 +60,9 @@ def test_refinement_brings_hits_onto_ray_and_level(scene):
         heights.append((state.manifold(points)[0] - levels).abs().detach())
     # Between vertices 12 mm apart the mesh's motion is some tenths of a millimetre off.
     assert distances[0].median() > 2e-5
-    assert distances[1].median() < 2e-6 and distances[1].quantile(0.99) < 2e-4
-    assert heights[1].median() < 1e-6
+    # Single precision at half a metre; one in a hundred lies next to a wall between cells.
+    assert distances[1].median() < 5e-7 and distances[1].quantile(0.99) < 2e-5
+    assert heights[1].median() < 1e-7
 
 
 def test_refined_hits_keep_the_meshs_gradient_for_the_pose(scene):
@@ -76,7 +77,7 @@ def test_refined_hits_keep_the_meshs_gradient_for_the_pose(scene):
         assert state.manifold.residuals[0].grad.abs().max() > 0
     # The places differ by tenths of a millimetre, and so do the slopes there.
     similar = torch.nn.functional.cosine_similarity(gradients[0].flatten(), gradients[1].flatten(), dim=0)
-    assert similar > 0.95
+    assert similar > 0.995
 
 
 def test_the_search_finds_the_same_places_and_normals(scene):
@@ -93,8 +94,8 @@ def test_the_search_finds_the_same_places_and_normals(scene):
     assert both.sum() > 0.99 * max((~part[..., 0].isnan()).sum() for part in places)
     apart = (places[0] - places[1])[both]
     assert (apart[:, :3].norm(dim=1) < 2e-4).float().mean() > 0.99
-    # Smooth normals of a mesh with faces of 12 mm against the field's own.
-    assert (places[0] * places[1])[both][:, 3:6].sum(1).median() > 0.97
+    # Smooth normals of a mesh with faces of 12 mm, a tenth of the radius, against the field's own: within 5 degrees.
+    assert (places[0] * places[1])[both][:, 3:6].sum(1).median() > 0.996
     assert apart[:, 6].abs().median() < 0.01
     # Layers that are meshes of their own are the same in both.
     fixed = view.layers.fixed.nonzero()[:, 0]
@@ -112,7 +113,7 @@ def test_the_searchs_hits_carry_gradients(scene):
     assert shift.grad is not None and shift.grad.abs().max() > 0
     assert state.manifold.residuals[1].grad.abs().max() > 0
     values, levels, found = surface.outline
-    assert (values - levels).abs().max() < 1e-4 and 0 < len(found) < len(points)
+    assert (values - levels).abs().max() < 1e-6 and 0 < len(found) < len(points)
 
 
 def test_outside_of_the_box_is_nothing(scene):

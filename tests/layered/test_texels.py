@@ -40,8 +40,10 @@ def test_gradients_are_the_general_samplers(textures, points):
     (sample_textures(learnt, layers, theirs, srgb_channels=9, quantise=True) * upstream).sum().backward()
     table = TexelTable(textures, LAYOUT)
     (table.sample(mine, layers) * upstream).sum().backward()
-    torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-3)
-    torch.testing.assert_close(table._gradient.view_as(learnt), learnt.grad, rtol=1e-4, atol=1e-4)
+    # Differences of texels, each known to 1.1e-6, times 16 texels, over 16 channels with a say below one.
+    torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=16 * 16 * 1.1e-6)
+    # The slope of the general sampler's polynomial is within 1.8e-4 of the curve's, per unit of a texel's weight.
+    torch.testing.assert_close(table._gradient.view_as(learnt), learnt.grad, rtol=0, atol=1.8e-4)
 
 
 def test_only_seen_texels_move(textures):
