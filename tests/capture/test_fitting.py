@@ -69,10 +69,10 @@ def test_a_known_face_is_found(model, shown, observed, fitted):
     # Without noise only the priors pull, and by less than the noise that they are weighed against.
     assert distances(model, observed, fitted).mean() < NOISE / 4
     assert turn_between(fitted.rotation, shown.rotation).mean() < 1.0
-    for name, tolerance in (("jawOpen", 0.1), ("eyeBlink_L", 0.15), ("mouthSmile_R", 0.15)):
+    for name, tolerance in (("jawOpen", 0.03), ("eyeBlink_L", 0.03), ("mouthSmile_R", 0.06)):
         index = model.expression_names.index(name)
         assert np.abs(fitted.expression[:, index] - shown.expression[:, index]).mean() < tolerance
-        assert np.corrcoef(fitted.expression[:, index], shown.expression[:, index])[0, 1] > 0.98
+        assert np.corrcoef(fitted.expression[:, index], shown.expression[:, index])[0, 1] > 0.995
     # The focal length hardly shows; it must stay where it is believed to be.
     assert abs(fitted.log_focal - shown.log_focal) < FOCAL_DEVIATION
 
@@ -81,7 +81,7 @@ def test_gaps_of_lids_and_lips_follow(model, observed, fitted):
     def gaps(points: np.ndarray) -> np.ndarray:
         return np.linalg.norm(points[:, GAPS[:, 0]] - points[:, GAPS[:, 1]], axis=-1)
 
-    assert np.abs(gaps(project(model, fitted)[0]) - gaps(observed)).mean() < NOISE / 4
+    assert np.abs(gaps(project(model, fitted)[0]) - gaps(observed)).mean() < NOISE / 10
 
 
 def test_noise_is_not_followed_but_averaged(model, shown, observed):
@@ -90,7 +90,7 @@ def test_noise_is_not_followed_but_averaged(model, shown, observed):
     # Some 60 unknowns of a frame share 936 measurements, so a quarter of the noise remains, before priors help.
     off = np.linalg.norm(project(model, fitted)[0] - observed, axis=-1)
     assert off.mean() < 0.5 * NOISE
-    assert turn_between(fitted.rotation, shown.rotation).mean() < 1.5
+    assert turn_between(fitted.rotation, shown.rotation).mean() < 1.0
 
 
 def test_turns_of_45_degrees_are_followed(model, shown):
@@ -104,9 +104,9 @@ def test_turns_of_45_degrees_are_followed(model, shown):
     noise = random.normal(0, np.where(hidden, 4 * NOISE, NOISE / 2)[..., None], exact.shape)
     fitted = fit_clip(model, exact + noise, FOCAL)
     off = turn_between(fitted.rotation, state.rotation)
-    assert off.mean() < 1.5 and off.max() < 4
+    assert off.mean() < 0.6 and off.max() < 1.2
     index = model.expression_names.index("jawOpen")
-    assert np.abs(fitted.expression[:, index] - shown.expression[:, index]).mean() < 0.1
+    assert np.abs(fitted.expression[:, index] - shown.expression[:, index]).mean() < 0.03
 
 
 def test_weights_stay_in_their_range(model, fitted):
@@ -125,7 +125,7 @@ def test_names_and_ranges_do_not_matter(model, observed):
     )
     fitted = fit_clip(other, observed, FOCAL)
     assert fitted.expression.shape == (FRAMES, len(kept))
-    assert distances(other, observed, fitted).mean() < NOISE / 2
+    assert distances(other, observed, fitted).mean() < NOISE / 4
 
 
 def test_identity_comes_from_training_frames_only(model, observed):
@@ -160,10 +160,12 @@ def test_first_poses_are_exact_for_a_far_camera(model, shown):
     found = first_poses(model, observed, far.identity, np.zeros(len(model.expression_names)), far.log_focal)
     neutral = replace(far, expression=np.zeros_like(far.expression))
     exact = first_poses(model, project(model, neutral)[0], far.identity, neutral.expression[0], far.log_focal)
-    # At a thousand times the distance perspective is a thousandth of the head's depth over 0.75 m.
-    assert turn_between(exact.rotation, far.rotation).max() < 0.1
-    assert turn_between(found.rotation, far.rotation).max() < 15
-    assert np.abs(exact.translation[:, 2] / far.translation[:, 2] - 1).max() < 1e-3
+    # At a thousand times the distance perspective is a thousandth of the head's depth, 0.1 m, over 0.75 m.
+    depth = 1e-3 * 0.1 / 0.75
+    assert turn_between(exact.rotation, far.rotation).max() < np.degrees(depth)
+    assert np.abs(exact.translation[:, 2] / far.translation[:, 2] - 1).max() < depth
+    # A start that knows no expression is off by what the expressions move, a few millimetres of a face of 0.1 m.
+    assert turn_between(found.rotation, far.rotation).max() < 3
 
 
 def test_derivatives_are_those_of_the_projection(model, shown, observed):
@@ -257,7 +259,7 @@ def test_memory_does_not_grow_with_length(monkeypatch, model, observed, fitted):
         return reached
 
     bytes_per_frame = (peak(6) - peak(3)) / (3 * FRAMES)
-    assert bytes_per_frame < 10_000
+    assert bytes_per_frame < 2_000
 
 
 def test_nothing_is_smoothed_over_a_cut(model, observed, fitted):

@@ -60,8 +60,10 @@ def test_nobody_takes_over_by_being_a_little_larger():
 def test_a_cut_lets_the_larger_one_take_over():
     boxes = faces(100, 80)
     boxes[20:] = boxes[20:, ::-1]  # who was large is on the other side, and small
-    boxes[20:, 0, 2:] += 25
-    assert followed(boxes, np.array([20]))[20:].tolist() == [int(extents(boxes[20]).argmax())] * 20
+    boxes[20:, 0, 2:] += 25  # now 105, against 100
+    assert followed(boxes, np.array([20])).tolist() == [0] * 40
+    # Without the cut it is the place where somebody was followed that counts.
+    assert followed(boxes, NOWHERE).tolist() == [0] * 20 + [1] * 20
 
 
 def test_frames_without_a_face_follow_nobody():

@@ -18,7 +18,7 @@ def colours() -> np.ndarray:
 @pytest.mark.parametrize("coarser", [1, 2])
 def test_what_is_constant_stays_so(colours, coarser):
     result = guided_filter(colours, np.full((64, 96), 0.37, np.float32), 4, 1e-4, coarser=coarser)
-    assert np.abs(result - 0.37).max() < 1e-5
+    assert np.abs(result - 0.37).max() < 1e-6
 
 
 def test_a_linear_function_of_the_colours_is_kept():
@@ -26,8 +26,8 @@ def test_a_linear_function_of_the_colours_is_kept():
     guide = random.random((48, 64, 3), np.float32)
     source = guide @ np.array([0.5, -0.25, 0.3], np.float32) + 0.2
     result = guided_filter(guide, source, 4, epsilon=1e-6, coarser=1)
-    # The fit shrinks slopes by epsilon over the variance of the colours, which is 1/12 here.
-    assert np.abs(result - source).max() < 1e-3
+    # The fit shrinks slopes by epsilon over the variance of the colours, which is 1/12 here, or less in a small window.
+    assert np.abs(result - source).max() < 2 * 12 * 1e-6
 
 
 def test_a_blurred_edge_moves_onto_that_of_the_picture(colours):

@@ -13,5 +13,5 @@ def test_inverses_are_those_of_a_solver():
     expected = np.linalg.inv(matrices)
     for (i, j), values in zip(ENTRIES, found, strict=True):
         # Condition numbers stay below 1e4, so double precision leaves twelve digits.
-        np.testing.assert_allclose(values / determinant, expected[:, i, j], rtol=1e-8, atol=1e-10)
-    np.testing.assert_allclose(determinant, np.linalg.det(matrices), rtol=1e-10)
+        np.testing.assert_allclose(values / determinant, expected[:, i, j], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(determinant, np.linalg.det(matrices), rtol=1e-12)

@@ -53,14 +53,14 @@ def test_the_posed_head_projects_onto_the_tracked_points(head, unknowns):
             joint_rotations=rig.joint_rotations[frame],
         )
         posed = camera.project(head.landmarks(head.posed(pose, unknowns.identity)))
-        # Single precision keeps 1e-7 of a metre, and a metre is 1400 pixels here.
-        assert np.abs(posed - tracked[frame]).max() < 0.01
+        # Single precision keeps 1e-7 of a metre, and a metre is 1400 pixels here; a few roundings add up.
+        assert np.abs(posed - tracked[frame]).max() < 5e-4
 
 
 def test_the_world_is_the_mean_pose_of_the_training_frames(head, unknowns):
     rig = motion(head, unknowns, np.zeros((FRAMES, 2, 2)), TRAINING)
     neck = Rotation.from_rotvec(rig.joint_rotations[TRAINING, JOINTS.index("neck") - 1])
-    assert np.degrees(np.linalg.norm(neck.mean().as_rotvec())) < 0.01
+    assert np.degrees(np.linalg.norm(neck.mean().as_rotvec())) < 1e-5
     assert np.abs(rig.root_translation[TRAINING].mean(0)).max() < 1e-6
     assert (rig.joint_rotations[:, JOINTS.index("jaw") - 1] == 0).all()
     rotation = rig.camera_to_world[:3, :3]
