@@ -67,6 +67,24 @@ def test_the_papers_rows_change_one_thing_each():
     assert sum(row.preset == PREVIEW for row in rows) == 5
     for row in rows:
         assert with_overrides(row.preset, []) is row.preset
+        geometry = row.preset.geometry
+        kept = {
+            "layers": replace(row.preset, geometry=PREVIEW.geometry),
+            "bases": replace(row.preset, basis_count=PREVIEW.basis_count),
+            "mesh": replace(
+                row.preset,
+                geometry=replace(
+                    geometry,
+                    core_faces=PREVIEW.geometry.core_faces,
+                    head_faces=PREVIEW.geometry.head_faces,
+                    shell_faces=PREVIEW.geometry.shell_faces,
+                ),
+            ),
+            "texture": replace(row.preset, tile_size=PREVIEW.tile_size),
+        }
+        assert row.group == "training" or kept[row.group] == PREVIEW, row
+        if row.group == "layers":
+            assert geometry == PREVIEW.geometry.with_layers(int(row.name))
 
 
 def test_training_can_do_without_each_of_its_parts():

@@ -1,5 +1,6 @@
 """The baseline on captures that it can explain: the built-in head with a known texture."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,7 @@ import pytest
 import torch
 from likeness.camera import Camera
 from likeness.capture.model import Capture
-from likeness.capture.storage import picture_names, write_capture
+from likeness.capture.storage import load_frame, load_matte, picture_names, write_capture
 from likeness.errors import LikenessError
 from likeness.evaluate.baseline import fit_baseline, render_baseline
 from likeness.evaluate.metrics import psnr
@@ -40,7 +41,7 @@ def views() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
-    """Frames before a green wall; the wall must not be learnt."""
+    """Frames before a green wall."""
     head = standin()
     rotations, expressions, cameras = views()
     unwritten = Capture(
@@ -88,7 +89,7 @@ def test_held_out_frames_of_a_known_texture_come_back(capture: Capture):
         picture = over(render_baseline(baseline, capture, index, SIZE))
         assert target.foreground.mean() > 0.15
         # Shifted by one pixel, the same pictures are at 17 dB; with the texture the wrong way up, at 10 dB.
-        assert psnr(picture, target.picture, target.foreground) > 27
+        assert psnr(picture, target.picture, target.foreground) > 30
 
 
 def test_the_mesh_is_drawn_where_the_matte_is(capture: Capture):
@@ -97,7 +98,7 @@ def test_the_mesh_is_drawn_where_the_matte_is(capture: Capture):
     assert picture.shape == (SIZE, SIZE, 4)
     # Four samples a pixel against sixteen: up to a quarter off along edges, nothing elsewhere.
     difference = np.abs(picture[..., 3] - truth(capture, HELD_OUT[0], SIZE).matte)
-    assert difference.max() < 0.6 and difference.mean() < 0.01
+    assert difference.max() < 0.25 + 1 / 255 and difference.mean() < 0.005
     assert (picture[..., :3] <= picture[..., 3:] + 1e-5).all(), "colour is premultiplied"
 
 
@@ -106,8 +107,20 @@ def test_texels_that_no_frame_showed_are_filled(capture: Capture):
     unseen = baseline.texture[~baseline.seen]
     assert len(unseen) > 1000
     assert torch.isfinite(unseen).all() and (unseen.max(1).values > 0.1).all()
-    # The green wall would be (0, 1, 0).
-    assert (baseline.texture[..., 1] - baseline.texture[..., [0, 2]].max(-1).values).mean() < 0.1
+
+
+def test_what_the_matte_leaves_out_is_not_learnt(capture: Capture, tmp_path: Path):
+    """Something stands before the head's right half, of another colour each time: the same texture."""
+    textures = []
+    for colour in (0, 255):
+        frames, mattes = (
+            [np.array(load(capture, index)) for index in range(FRAMES)] for load in (load_frame, load_matte)
+        )
+        for frame, matte in zip(frames, mattes, strict=True):
+            frame[:, : SIZE // 2], matte[:, : SIZE // 2] = colour, 0
+        hidden = write_capture(capture, tmp_path / str(colour), frames, mattes)
+        textures.append(fit_baseline(hidden, SIZE, iterations=3).texture)
+    assert torch.equal(*textures)
 
 
 def test_equal_seeds_give_equal_textures(capture: Capture):
@@ -116,8 +129,6 @@ def test_equal_seeds_give_equal_textures(capture: Capture):
 
 
 def test_a_head_out_of_the_picture_is_told(capture: Capture):
-    from dataclasses import replace
-
     away = replace(capture, root_translation=np.full((FRAMES, 3), 5, np.float32))
     with pytest.raises(LikenessError, match="track it again"):
         fit_baseline(away, SIZE)

@@ -40,16 +40,17 @@ def jobs(tmp_path: Path, avatar, view):
 def test_the_reference_itself_differs_by_quantisation_only(avatar, jobs, tmp_path: Path):
     marks = compare_engines(avatar, jobs, tmp_path).marks
     for engine in ENGINES:
-        # An 8-bit step of colour, and one of alpha that lets as much of the background through.
-        assert marks[f"{engine}_mae_255"]["value"] < 1
-        assert marks[f"{engine}_p99_255"]["value"] < 2
+        # Half an 8-bit step of colour, and half a one of alpha that lets as much of the background through; a quarter
+        # each on average.
+        assert marks[f"{engine}_mae_255"]["value"] < 0.5
+        assert marks[f"{engine}_p99_255"]["value"] < 1
 
 
 def test_a_shift_by_one_pixel_is_seen(avatar, view, jobs, tmp_path: Path):
     shifted = np.roll(render(avatar, *view), 1, 1)
     save_picture(shifted, tmp_path / "engines" / "smile_left_eevee.png")
     marks = compare_engines(avatar, jobs, tmp_path).marks
-    assert marks["eevee_p99_255"]["value"] > 6 > marks["cycles_p99_255"]["value"]
+    assert marks["eevee_p99_255"]["value"] > 6 and marks["cycles_p99_255"]["value"] < 1
 
 
 def test_a_missing_render_is_named(avatar, jobs, tmp_path: Path):
@@ -68,7 +69,6 @@ def test_black_and_white_alike_show_that_coverage_differs(colour: float):
 
 
 def test_layers_of_the_test_avatar_are_nested_and_turned_inside_out_they_are_not(avatar, view):
-
     assert not crossed(avatar, *view).any()
     inside_out = replace(avatar, layers=avatar.layers[::-1])
     assert crossed(inside_out, *view).any()

@@ -1,6 +1,5 @@
 """A session watches any loop: it keeps, tells, shows, pauses and stops."""
 
-import json
 import math
 import threading
 import time
@@ -44,6 +43,14 @@ def work(session: Session, steps: int = 9, at_step=lambda step: None) -> list[fl
                 lambda: b"a picture",
             )
     return losses
+
+
+def wait_until_paused(job: Path) -> None:
+    """For a while: a job that never pauses must not keep a thread for ever."""
+    end = time.monotonic() + 20
+    while not (job / "progress.json").exists() or read_progress(job).state != "paused":
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -101,8 +108,7 @@ def test_a_pause_holds_until_it_is_withdrawn_and_does_not_count(job):
     watched = session(job)
 
     def go_on():
-        while not (job / "progress.json").exists() or read_progress(job).state != "paused":
-            time.sleep(0.02)
+        wait_until_paused(job)
         held.append(read_checkpoint(job / CHECKPOINT))
         time.sleep(0.6)
         withdraw(job)
@@ -121,8 +127,7 @@ def test_a_pause_holds_until_it_is_withdrawn_and_does_not_count(job):
 
 def test_a_paused_job_can_be_stopped(job):
     def stop():
-        while not (job / "progress.json").exists() or read_progress(job).state != "paused":
-            time.sleep(0.02)
+        wait_until_paused(job)
         ask(job, "stop")
 
     helper = threading.Thread(target=stop)
@@ -130,15 +135,19 @@ def test_a_paused_job_can_be_stopped(job):
     with pytest.raises(JobStoppedError):
         work(session(job), at_step=lambda step: ask(job, "pause") if step == 3 else None)
     helper.join()
+    assert read_progress(job).state == "stopped"
 
 
 def test_a_failure_is_told(job):
     def fail(step):
         raise LikenessError("The disk is full.")
 
-    with pytest.raises(LikenessError):
+    with pytest.raises(LikenessError, match="The disk is full"):
         work(session(job), at_step=fail)
     assert read_progress(job).state == "failed"
+    assert told(read_progress(job), job).startswith("Failed: ")
+    record = read_record(job)
+    assert record is not None and (record["state"], record["stage"]) == ("failed", "train")
 
 
 def test_a_checkpoint_on_its_way_counts_after_a_failure(job):
@@ -221,4 +230,3 @@ def test_a_difference_names_the_first_value():
     assert difference({"a": 1, "b": {"c": [1]}}, {"a": 1, "b": {"c": [2]}}) == "b.c was [1] and now is [2]"
     assert difference({"a": 1}, {"a": 1, "b": 2}) == "b was null and now is 2"
     assert difference({"a": {"b": 1}}, {"a": {"b": 1}}) is None
-    assert json.loads(json.dumps({"x": (1, 2)})) == {"x": [1, 2]}
