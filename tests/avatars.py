@@ -9,6 +9,7 @@ mirror image, so that a flipped axis, a swapped channel or a transposed tile sho
 
 from __future__ import annotations
 
+import struct
 import zlib
 
 import numpy as np
@@ -41,6 +42,15 @@ def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, width * 4)], 1)
 
     return png_of_rows(zlib.compress(rows.tobytes(), 6), width, height)
+
+
+def png_rows(content: bytes) -> npt.NDArray[np.uint8]:
+    """Rows (H, 1 + 4 W) of an 8-bit RGBA PNG file of one data chunk, as they are stored: a filter's number, then bytes."""
+    width, height = struct.unpack_from(">II", content, 16)
+    start = content.index(b"IDAT")
+    (length,) = struct.unpack_from(">I", content, start - 4)
+    rows = np.frombuffer(zlib.decompress(content[start + 4 : start + 4 + length]), np.uint8)
+    return rows.reshape(height, 1 + 4 * width)
 
 
 def _bump(points: Array, centre: tuple[float, float, float], radius: float) -> Array:

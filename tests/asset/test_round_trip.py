@@ -144,6 +144,11 @@ def put(index, value):
     return change
 
 
+def turned(weld):
+    """The same numbers, given to other vertices."""
+    return np.roll(weld, 7)
+
+
 def with_decoder(**changes):
     avatar = tiny_avatar()
     return replace(avatar, decoder=replace(avatar.decoder, **changes))
@@ -161,8 +166,8 @@ BROKEN = {
     "same vertex twice": (with_layer(faces=put(0, [3, 3, 4])), r"layers\[1\]\.faces has a triangle"),
     "uv outside": (with_layer(uv=put((0, 0), -0.25)), r"layers\[1\]\.uv leaves the tile"),
     "weld gap": (with_layer(weld=lambda weld: weld + 1), r"layers\[1\]\.weld does not count"),
-    "weld far apart": (with_layer(weld=put(40, 200)), r"layers\[1\]\.weld"),
-    "weld of floats": (with_layer(weld=lambda weld: weld.astype(np.float32)), r"layers\[1\]\.weld"),
+    "weld far apart": (with_layer(weld=turned), r"layers\[1\]\.weld joins vertices"),
+    "weld of floats": (with_layer(weld=lambda w: w.astype(np.float32)), r"layers\[1\]\.weld has .* whole number"),
     "targets": (with_layer(expression_targets=lambda t: t[:2]), r"layers\[1\]\.expression_targets has shape"),
     "correctives": (with_layer(corrective_targets=lambda t: t[:, 1:]), r"layers\[1\]\.corrective_targets has shape"),
     "weights": (with_layer(skin_weights=lambda w: w * 0.5), r"layers\[1\]\.skin_weights\[0\] does not sum to one"),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import struct
 import sys
 import tempfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -85,12 +83,11 @@ def reference_without_pillow():
 
 def _decode_plain_png(content: bytes) -> np.ndarray:
     """Texels of a PNG whose rows are stored as they are, as the fixture's encoder does."""
-    width, height = struct.unpack_from(">II", content, 16)
-    start = content.index(b"IDAT")
-    (length,) = struct.unpack_from(">I", content, start - 4)
-    rows = np.frombuffer(zlib.decompress(content[start + 4 : start + 4 + length]), np.uint8).reshape(height, -1)
+    from avatars import png_rows
+
+    rows = png_rows(content)
     assert not rows[:, 0].any()
-    return rows[:, 1:].reshape(height, width, 4)
+    return rows[:, 1:].reshape(len(rows), -1, 4)
 
 
 @pytest.fixture
