@@ -13,8 +13,12 @@ from likeness.camera import Camera
 from likeness.capture.model import Capture
 from likeness.capture.storage import picture_names, write_capture
 from likeness.head.model import HeadModel
+from likeness.layered.canonical import canonical_head
+from likeness.layered.deformer import Deformer
 from likeness.layered.frames import FilmedFrame, TrainingFrames
 from likeness.layered.geometry_preset import GeometryPreset, StageOnePreset
+from likeness.layered.grid import Grid
+from likeness.layered.hull_field import HullField
 from likeness.layered.presets import PREVIEW
 
 RADIUS = 0.1
@@ -82,6 +86,13 @@ def ball_head() -> HeadModel:
         landmark_barycentrics=np.full((468, 3), 1 / 3, np.float32),
         iris_distance=0.01,
     )  # fmt: skip
+
+
+def ball_field(grid: Grid) -> HullField:
+    """What is known of the ball before anything is learnt: its distance on a grid, and how the head moves it."""
+    head = canonical_head(ball_head(), ())
+    distance = np.linalg.norm(grid.points(), axis=1) - RADIUS
+    return HullField(head, Deformer(head, grid.low, grid.high), grid, distance.reshape(grid.shape).astype(np.float32))
 
 
 def ball_capture(turns: int, size: int) -> tuple[Capture, TrainingFrames]:

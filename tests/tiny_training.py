@@ -7,11 +7,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 from avatars import EXPRESSIONS, tiny_avatar, tiny_camera
-from likeness.layered.compositing import linear_to_srgb
+from likeness.camera import Camera
+from likeness.layered.compositing import composite, linear_to_srgb
+from likeness.layered.decoder import AppearanceDecoder
+from likeness.layered.deformation import TorchPose, camera_vertices, posed_vertices
 from likeness.layered.frames import FilmedFrame, TrainingFrames
 from likeness.layered.playback import Player, proxies_of_avatar
 from likeness.layered.presets import FineTuningPreset, Preset
 from likeness.layered.proxies import Proxies
+from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
+from likeness.layered.texels import TexelTable
+from likeness.raster.warp_rasteriser import WarpRasteriser
 from likeness.rig import Pose
 
 PRESET = Preset(
@@ -70,3 +76,14 @@ def blank_proxies(seed: int = 0) -> Proxies:
     textures = 0.5 + 0.1 * torch.randn(proxies.layer_count, size, size, 3 * bases + 1 + features, generator=generator)
     textures[0, ..., 3 * bases] = 0.9
     return replace(proxies, textures=textures.clamp(0, 1))
+
+
+@torch.no_grad()
+def rendered(
+    proxies: Proxies, pose: TorchPose, camera: Camera, table: TexelTable, decoder: AppearanceDecoder
+) -> torch.Tensor:
+    """A picture (H*W, 4) as training draws it: linear light, premultiplied."""
+    vertices = camera_vertices(posed_vertices(proxies, pose), camera)
+    triangles = visible_triangles(proxies, vertices, camera, WarpRasteriser())
+    hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), triangles, ray_directions(camera))
+    return composite(*shade(hits, table.sample, proxies.layout, decoder(pose.conditions)))

@@ -44,12 +44,14 @@ def test_mesh_deforms_as_the_run_time(imported, avatar, name):
     np.testing.assert_allclose(
         positions,
         to_blender(np.concatenate([layer.positions[weld] for layer, weld in zip(expected, welds, strict=True)])),
-        atol=1e-5,
+        # Single precision at a quarter of a metre, with a few products.
+        atol=1e-6,
     )
     np.testing.assert_allclose(
         normals,
         to_blender(np.concatenate([layer.normals[weld] for layer, weld in zip(expected, welds, strict=True)])),
-        atol=1e-3,
+        # Blender's arc cosine in single precision is good to a few 1e-5 where a corner is sharp.
+        atol=1e-4,
     )
 
 

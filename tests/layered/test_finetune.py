@@ -9,17 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from likeness.layered.compositing import composite, linear_to_srgb, over
+from likeness.layered.compositing import linear_to_srgb, over
 from likeness.layered.corrections import CorrectionOptimiser
 from likeness.layered.decoder import AppearanceDecoder
-from likeness.layered.deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
+from likeness.layered.deformation import PoseCorrections, TorchPose
 from likeness.layered.finetune import FineTuned, finetune, rarity, sample_squarely, target
 from likeness.layered.frames import FilmedFrame
 from likeness.layered.proxies import TextureLayout
-from likeness.layered.rendering import Hits, find_hits, ray_directions, shade, smooth_normals, visible_triangles
+from likeness.layered.rendering import Hits
 from likeness.layered.texels import TexelTable
 from likeness.raster.warp_rasteriser import WarpRasteriser
-from tiny_training import PRESET, blank_proxies, training_frames
+from tiny_training import PRESET, blank_proxies, rendered, training_frames
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +35,7 @@ def learnt(frames) -> FineTuned:
 @torch.no_grad()
 def psnr(frames, index: int, table: TexelTable, decoder: AppearanceDecoder) -> float:
     """Of a frame, rendered with its tracked pose, over white, sRGB values, dB."""
-    proxies, pose = blank_proxies(), TorchPose.of_frame(frames, index)
-    vertices = camera_vertices(posed_vertices(proxies, pose), frames.cameras[index])
-    triangles = visible_triangles(proxies, vertices, frames.cameras[index], WarpRasteriser())
-    directions = ray_directions(frames.cameras[index])
-    hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), triangles, directions)
-    picture = composite(*shade(hits, table.sample, proxies.layout, decoder(pose.conditions)))
+    picture = rendered(blank_proxies(), TorchPose.of_frame(frames, index), frames.cameras[index], table, decoder)
     white = torch.ones(3)
     truth, _ = target(frames, index, torch.arange(len(picture)), white)
     error = (linear_to_srgb(over(picture, white)) - linear_to_srgb(truth)).square().mean()

@@ -11,17 +11,15 @@ from avatars import EXPRESSIONS
 from likeness.asset import read_layered_avatar, write_layered_avatar
 from likeness.asset.pictures import decode_png
 from likeness.head.model import HeadModel
-from likeness.layered.compositing import composite
 from likeness.layered.decoder import AppearanceDecoder
-from likeness.layered.deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
+from likeness.layered.deformation import PoseCorrections, TorchPose
 from likeness.layered.export import export_avatar
 from likeness.layered.inpainting import inpainted, seen_weights
 from likeness.layered.playback import Player
-from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from likeness.layered.texel_surface import texel_surface
 from likeness.layered.texels import TexelTable
 from likeness.raster.warp_rasteriser import WarpRasteriser
-from tiny_training import blank_proxies, poses, training_frames
+from tiny_training import blank_proxies, poses, rendered, training_frames
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +53,23 @@ def test_texels_lie_on_the_surface(proxies, surface):
 
 
 def test_frames_see_the_front_and_not_the_back(proxies, surface, decoder):
-    frames = training_frames(4)
+    frames = training_frames(4, held_out=0)
     table = TexelTable(proxies.textures, proxies.layout)
     corrections = PoseCorrections(len(frames), len(EXPRESSIONS))
     seen = seen_weights(proxies, table, decoder, frames, corrections, WarpRasteriser(), count=4)
     outermost, normals = surface.covered[-1], surface.normals[-1]
     assert seen[-1][outermost & (normals[..., 2] < -0.6)].max() == 0
     assert (seen[-1][outermost & (normals[..., 2] > 0.6)] > 0).all()
-    # All layers together see every pixel of the head once, less what outer layers hold back.
-    assert seen[-1].sum() == pytest.approx(float((frames.film(0).matte > 0).sum()), rel=0.2)
-    assert seen[0].sum() < seen[-1].sum()
+    # In the mean over frames, every pixel of the head sees the outermost layer once; inner ones get the rest.
+    pixels = [float((frames.film(index).matte > 0).sum()) for index in range(len(frames))]
+    assert seen[-1].sum() == pytest.approx(np.mean(pixels), rel=1e-3)
+    assert seen[0].sum() < seen[1].sum() < seen[2].sum()
 
 
 @pytest.fixture
 def half_seen(proxies, surface):
     """Textures of which frames have seen the front, opaque on the left and nearly transparent on the right."""
-    textures = torch.rand_like(proxies.textures)
+    textures = torch.empty_like(proxies.textures)
     front = surface.positions[..., 2] > 0.02
     textures[~front] = 0.77
     textures[front] = 0.25
@@ -122,16 +121,12 @@ def test_a_file_renders_as_what_was_learnt(proxies, surface, decoder, tmp_path):
     for pose in poses(3, seed=9):
         camera = training_frames(1, held_out=0).cameras[0]
         theirs = player.render(pose, camera).reshape(-1, 4)
-        with torch.no_grad():
-            posed = TorchPose.of(pose)
-            vertices = camera_vertices(posed_vertices(proxies, posed), camera)
-            triangles = visible_triangles(proxies, vertices, camera, WarpRasteriser())
-            hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), triangles, ray_directions(camera))
-            ours = composite(*shade(hits, table.sample, proxies.layout, decoder(posed.conditions))).numpy()
+        ours = rendered(proxies, TorchPose.of(pose), camera, table, decoder).numpy()
         difference = np.abs(ours - theirs).max(-1)
-        # Files may store displacements with fewer bits, so a few pixels at edges may see another triangle.
-        assert np.median(difference) < 1e-3
-        assert (difference > 0.02).mean() < 0.01
+        # Textures are shown as 8 bits while they are learnt too; a file's decoder has its temperature folded in, and its
+        # skin weights are rounded: some roundings of single precision.
+        assert np.median(difference[theirs[:, 3] > 0]) < 5e-6
+        assert (difference > 1e-3).sum() <= 1
 
 
 def test_gutters_repeat_the_tiles_edge(proxies, surface, decoder):

@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from balls import GEOMETRY, PRESET, ball_capture, ball_head
+from balls import GEOMETRY, PRESET, ball_capture, ball_field
 from likeness.errors import LikenessError
 from likeness.layered.bake import bake
-from likeness.layered.canonical import canonical_head
 from likeness.layered.deformation import TorchPose
-from likeness.layered.deformer import Deformer
 from likeness.layered.extraction import extract_level
 from likeness.layered.field_networks import field_networks, fit_to_known
 from likeness.layered.geometry_preset import NetworkFieldPreset, StageOnePreset
@@ -34,10 +32,7 @@ SMALL = NetworkFieldPreset(
 
 @pytest.fixture(scope="module")
 def known() -> HullField:
-    head = canonical_head(ball_head(), ())
-    distance = np.linalg.norm(GRID.points(), axis=1) - 0.1
-    values = distance.reshape(GRID.shape).astype(np.float32)
-    return HullField(head, Deformer(head, GRID.low, GRID.high), GRID, values)
+    return ball_field(GRID)
 
 
 def count(module: torch.nn.Module) -> int:

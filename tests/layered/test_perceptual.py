@@ -10,13 +10,12 @@ import torch
 from likeness.errors import LikenessError
 from likeness.evaluate.metrics import ssim
 from likeness.layered import perceptual
-from likeness.layered.compositing import composite, linear_to_srgb, over
-from likeness.layered.deformation import TorchPose, camera_vertices, posed_vertices
+from likeness.layered.compositing import linear_to_srgb, over
+from likeness.layered.deformation import TorchPose
 from likeness.layered.finetune import filmed_light, finetune
 from likeness.layered.perceptual import chosen_patches, patch_loss, pyramid_difference, smallest_patch, structure
-from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from likeness.raster.warp_rasteriser import WarpRasteriser
-from tiny_training import PRESET, blank_proxies, training_frames
+from tiny_training import PRESET, blank_proxies, rendered, training_frames
 from torch.nn.functional import avg_pool2d, interpolate
 
 SIDE = 32
@@ -90,17 +89,9 @@ def test_fine_tuning_with_patches_brings_structure_back(kind):
     truth = linear_to_srgb(over(filmed_light(frames, index), white))
     found = []
     for state in (untouched, learnt):
-        picture = pictured(proxies, frames, index, state)
+        picture = rendered(
+            proxies, TorchPose.of_frame(frames, index), frames.cameras[index], state.table, state.decoder
+        )
         parts = (part.view(1, 48, 48, 3).permute(0, 3, 1, 2) for part in (linear_to_srgb(over(picture, white)), truth))
         found.append(float(structure(*parts)))
     assert found[1] > found[0] + 0.1
-
-
-@torch.no_grad()
-def pictured(proxies, frames, index, state) -> torch.Tensor:
-    """A frame (H*W, 4) as a state of learning draws it in its tracked pose."""
-    pose, camera = TorchPose.of_frame(frames, index), frames.cameras[index]
-    vertices = camera_vertices(posed_vertices(proxies, pose), camera)
-    triangles = visible_triangles(proxies, vertices, camera, WarpRasteriser())
-    hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), triangles, ray_directions(camera))
-    return composite(*shade(hits, state.table.sample, proxies.layout, state.decoder(pose.conditions)))
