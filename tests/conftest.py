@@ -48,3 +48,11 @@ def flame_head(flame_file: Path):
     from likeness.head.flame import load_flame
 
     return load_flame(flame_file)
+
+
+@pytest.fixture(scope="session")
+def talking_film(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second and a half of a real talking head (see ``films.py``)."""
+    from films import talking_film
+
+    return talking_film(tmp_path_factory.mktemp("film") / "film.mp4", shared_data / "clip_talking.mp4")

@@ -34,6 +34,16 @@ def write_film(path: Path, pictures: list[np.ndarray], frame_rate: int = 25) -> 
     return path
 
 
+TALKING_FRAMES, TALKING_SIZE = 40, 256
+
+
+def talking_film(path: Path, source: Path) -> Path:
+    """The first 40 frames of a real talking head, with a blink and an open mouth, at 256 pixels."""
+    scale = f"scale={TALKING_SIZE}:{TALKING_SIZE}"
+    ffmpeg("-i", source, "-frames:v", TALKING_FRAMES, "-vf", scale, "-crf", 12, path)
+    return path
+
+
 def noise_film(path: Path, count: int, side: int = 64) -> Path:
     """A film of noise, in which there is no face and which compresses badly."""
     random = np.random.default_rng(0)

@@ -9,6 +9,7 @@ import pytest
 from likeness.bench.track import bench_track, compare, peak_gib
 from likeness.capture.model import Capture
 from likeness.capture.sample import sample_capture
+from likeness.head.standin import standin
 from likeness.rig import POSED_JOINTS
 from scipy.spatial.transform import Rotation
 
@@ -61,17 +62,17 @@ def test_each_error_is_seen_as_what_it_is(truth):
     assert errors.shown == pytest.approx(0.1, abs=1e-5) and errors.hidden < 0.05 and errors.face_mm > 0.01
 
 
-def test_a_film_gets_all_marks(shared_data, tmp_path):
-    from films import ffmpeg
-    from likeness.head.standin import standin
-
-    film = tmp_path / "short.mp4"
-    ffmpeg("-i", shared_data / "clip_talking.mp4", "-frames:v", 32, "-vf", "scale=192:192", "-crf", 12, film)
-    marks = bench_track(film, standin())["marks"]
+def test_a_film_gets_all_marks(talking_film):
+    marks = bench_track(talking_film, standin())["marks"]
     fit = ["track_px", "lid_corr", "lip_corr", "iris_px", "jitter_ratio", "ms_per_frame"]
     assert list(marks) == [*fit, *(f"colours_{name}" for name in fit), "peak_gib"]
     assert [mark["unit"] for mark in marks.values()] == [*["px", "", "", "px", "", "ms"] * 2, "GiB"]
-    assert marks["colours_track_px"]["value"] != marks["track_px"]["value"]
-    assert 0 < marks["track_px"]["value"] < 5 and -1 <= marks["lid_corr"]["value"] <= 1
-    assert min(marks["ms_per_frame"]["value"], marks["colours_ms_per_frame"]["value"]) > 1
-    assert 0.1 < marks["peak_gib"]["value"] == pytest.approx(peak_gib(), rel=0.2)
+    values = {name: mark["value"] for name, mark in marks.items()}
+    for way in ("", "colours_"):
+        # The stand-in is nobody's likeness; lids and lips follow all the same.
+        assert 0.5 < values[f"{way}track_px"] < 4 and 0 < values[f"{way}iris_px"] < 1
+        assert values[f"{way}lid_corr"] > 0.9 and values[f"{way}lip_corr"] > 0.95
+        assert 0.3 < values[f"{way}jitter_ratio"] < 3 and values[f"{way}ms_per_frame"] > 1
+    assert values["colours_track_px"] != values["track_px"]
+    # What was the most so far cannot have shrunk since.
+    assert 0.1 < values["peak_gib"] <= peak_gib() < 16

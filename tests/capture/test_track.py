@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from films import ffmpeg, noise_film
+from films import TALKING_FRAMES, TALKING_SIZE, ffmpeg, noise_film
 from likeness.capture.model import Capture
 from likeness.capture.storage import load_capture, load_frame, load_matte
 from likeness.capture.track import track_video
@@ -16,23 +16,15 @@ from likeness.capture.tracking_report import predicted_landmarks, tracking_repor
 from likeness.errors import LikenessError
 from likeness.head.standin import standin
 
-FRAMES, SIZE = 40, 256
+FRAMES, SIZE = TALKING_FRAMES, TALKING_SIZE
 
 
 @pytest.fixture(scope="session")
-def short_film(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 40 frames of a real talking head, with a blink and an open mouth, at 256 pixels."""
-    film = tmp_path_factory.mktemp("film") / "short.mp4"
-    ffmpeg("-i", shared_data / "clip_talking.mp4", "-frames:v", FRAMES, "-vf", f"scale={SIZE}:{SIZE}", "-crf", 12, film)
-    return film
-
-
-@pytest.fixture(scope="session")
-def tracked(short_film, ict_head, tmp_path_factory) -> Capture:
+def tracked(talking_film, ict_head, tmp_path_factory) -> Capture:
     told: list[tuple[str, int, int]] = []
     out = tmp_path_factory.mktemp("tracked") / "capture"
     capture = track_video(
-        short_film,
+        talking_film,
         ict_head,
         out,
         photometric=False,
@@ -110,11 +102,11 @@ def test_the_overlay_shows_every_frame(tracked):
     assert cv2.imread(str(tracked.folder / "tracking" / "residuals.png")).shape[0] > 400
 
 
-def test_colours_refine_the_fit_unless_told_otherwise(short_film, tracked, ict_head, tmp_path):
+def test_colours_refine_the_fit_unless_told_otherwise(talking_film, tracked, ict_head, tmp_path):
     """The head then moves, but no further than what landmarks can tell."""
     told: list[str] = []
     refined = track_video(
-        short_film,
+        talking_film,
         ict_head,
         tmp_path / "capture",
         progress=lambda stage, done, total: told.append(stage),
@@ -127,35 +119,35 @@ def test_colours_refine_the_fit_unless_told_otherwise(short_film, tracked, ict_h
     assert (refined.expression >= 0).all() and (refined.expression <= 1).all()
 
 
-def test_a_head_of_flames_layout_is_tracked(short_film, flame_head, tmp_path):
+def test_a_head_of_flames_layout_is_tracked(talking_film, flame_head, tmp_path):
     """Its identities and expressions are random fields: it cannot follow well, but all the way, and is stored."""
-    capture = track_video(short_film, flame_head, tmp_path / "capture", size=128)
+    capture = track_video(talking_film, flame_head, tmp_path / "capture", size=128)
     read = load_capture(tmp_path / "capture")
     assert read.head.name == "flame" and read.expression.shape == (FRAMES, 100)
     assert np.isfinite(read.expression).all() and np.isfinite(read.joint_rotations).all()
     assert tracking_report(capture, predicted_landmarks(capture)).track_px < 5
 
 
-def test_native_libraries_stay_silent(short_film, tmp_path, capfd):
-    track_video(short_film, standin(), tmp_path / "capture", size=128)
+def test_native_libraries_stay_silent(talking_film, tmp_path, capfd):
+    track_video(talking_film, standin(), tmp_path / "capture", size=128)
     assert capfd.readouterr() == ("", "")
     assert load_capture(tmp_path / "capture").head.name == "standin"
 
 
 @pytest.mark.parametrize("stage", ["face", "landmarks", "mattes", "points", "identity", "frames", "overlay"])
-def test_an_interrupt_leaves_nothing(short_film, tmp_path, stage):
+def test_an_interrupt_leaves_nothing(talking_film, tmp_path, stage):
     def interrupt(name: str, done: int, total: int) -> None:
         if name == stage:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        track_video(short_film, standin(), tmp_path / "capture", size=128, progress=interrupt)
+        track_video(talking_film, standin(), tmp_path / "capture", size=128, progress=interrupt)
     assert nothing_left(tmp_path)
 
 
-def test_a_head_at_the_edge_of_a_wide_film_is_cut_out(short_film, tmp_path):
+def test_a_head_at_the_edge_of_a_wide_film_is_cut_out(talking_film, tmp_path):
     """What is kept is the head's square, seen by a camera whose axis still goes through the middle of the film."""
-    ffmpeg("-i", short_film, "-vf", "pad=960:540:690:200:gray", "-crf", 12, tmp_path / "wide.mp4")
+    ffmpeg("-i", talking_film, "-vf", "pad=960:540:690:200:gray", "-crf", 12, tmp_path / "wide.mp4")
     capture = track_video(tmp_path / "wide.mp4", standin(), tmp_path / "capture", focal=1200.0)
     assert SIZE <= capture.width < 540
     _, _, cx, cy = capture.intrinsics
@@ -168,20 +160,20 @@ def test_a_head_at_the_edge_of_a_wide_film_is_cut_out(short_film, tmp_path):
     assert np.linalg.norm(off, axis=-1).mean() * 512 / capture.width < 5
 
 
-def test_two_faces_are_refused(short_film, tmp_path):
+def test_two_faces_are_refused(talking_film, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    ffmpeg("-i", short_film, "-i", short_film, "-filter_complex", "hstack", tmp_path / "two.mp4")
+    ffmpeg("-i", talking_film, "-i", talking_film, "-filter_complex", "hstack", tmp_path / "two.mp4")
     with pytest.raises(LikenessError, match=r"Two faces are seen at frame \d+ of .*crop the video"):
         track_video(tmp_path / "two.mp4", standin(), out / "capture")
     assert nothing_left(out)
 
 
-def test_a_film_that_mostly_shows_no_face_is_refused(short_film, tmp_path):
+def test_a_film_that_mostly_shows_no_face_is_refused(talking_film, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     black = f"color=black:size={SIZE}x{SIZE}:rate=25:duration=1"
-    ffmpeg("-i", short_film, "-f", "lavfi", "-i", black, "-filter_complex", "concat", tmp_path / "half.mp4")
+    ffmpeg("-i", talking_film, "-f", "lavfi", "-i", black, "-filter_complex", "concat", tmp_path / "half.mp4")
     with pytest.raises(LikenessError, match=r"shows a face in 40 of its 65 frames only"):
         track_video(tmp_path / "half.mp4", standin(), out / "capture", size=128)
     assert nothing_left(out)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import ffmpeg
+from films import TALKING_FRAMES, TALKING_SIZE, ffmpeg
 from likeness.capture.storage import load_capture
 from likeness.capture.track import track_video
 from likeness.head.standin import standin
 
-FRAMES, SIZE = 40, 256
+FRAMES, SIZE = TALKING_FRAMES, TALKING_SIZE
 
 KILLED = """
 import os, sys
@@ -33,12 +33,9 @@ track_video(Path(sys.argv[1]), standin(), Path(sys.argv[2]), size=128, progress=
 """
 
 
-@pytest.fixture(scope="session")
-def film(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 40 frames of a real talking head at 256 pixels."""
-    film = tmp_path_factory.mktemp("films") / "film.mp4"
-    ffmpeg("-i", shared_data / "clip_talking.mp4", "-frames:v", FRAMES, "-vf", f"scale={SIZE}:{SIZE}", "-crf", 12, film)
-    return film
+@pytest.fixture
+def film(talking_film: Path) -> Path:
+    return talking_film
 
 
 def test_the_larger_of_two_faces_is_followed_and_this_is_said(film, tmp_path):
