@@ -44,12 +44,13 @@ def test_both_ways_learn_and_find_the_same_places(ball, field):
     # A ball has no folds; what is left are rays that graze it between the corners of triangles a centimetre wide.
     assert marks["hits_agree_percent"] > 97
     assert marks["reference_agree_percent"] > 97
-    assert marks["hits_median_mm"] < 0.02
+    assert marks["hits_median_mm"] < 0.001
     assert marks["hits_compared"] > 2 * 60
+    assert len(result["table"]) == 2
     for row in result["table"]:
-        assert 3 < row["all"] < 40 and row["held_out"] < 40
-    # Both ways show the same ball.
-    assert abs(marks["fast_psnr_equal_time"] - marks["reference_psnr_equal_time"]) < 10
+        assert 3 < row["all"] < 40 and 3 < row["held_out"] < 40
+    # Both ways show the same ball, after a few steps.
+    assert abs(marks["fast_psnr_equal_time"] - marks["reference_psnr_equal_time"]) < 3
 
 
 def test_hits_that_are_off_do_not_agree(ball, monkeypatch):

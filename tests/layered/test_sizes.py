@@ -67,7 +67,7 @@ def test_an_avatar_of_any_size_is_learnt_and_played(capture, tmp_path, layers, c
         assert getattr(read.decoder if name == "hidden_size" else read, name) == value
     pose, camera = capture.pose(1), capture.camera(1)
     picture = Player(read).render(pose, camera)
-    # The trainer's renderer and the run-time are the same to rounding, but for edges that they may round differently.
+    # The trainer's renderer and the run-time are the same to rounding, but for a pixel whose centre lies on an edge.
     difference = np.abs(picture - render(read, pose, camera)).max(2)
-    assert np.percentile(difference, 99) < 2e-3
+    assert (difference > 1e-3).sum() <= 1 and np.percentile(difference, 99) < 1e-5
     assert picture[..., 3].max() > 0.9
