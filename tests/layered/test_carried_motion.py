@@ -130,12 +130,12 @@ def test_jacobians_are_slopes(head, deformer, points):
     places = torch.as_tensor(points)
     posed, jacobian = frame.with_jacobian(places)
     torch.testing.assert_close(posed, frame(places))
-    # Single precision at half a metre, over a millimetre: 6e-8 / 1e-3; curvature within it adds some.
-    step = 5e-4
+    # Single precision at half a metre, over a fifth of a millimetre: 6e-8 / 2e-4, with a few products.
+    step = 1e-4
     slopes = torch.stack(
         [(frame(places + step * axis) - frame(places - step * axis)) / (2 * step) for axis in torch.eye(3)], 2
     )
     error = (slopes - jacobian).abs().amax((1, 2))
     # Where the set of nearest vertices changes within the step, the slope has a kink.
-    assert error.median() < 0.01
-    assert (error < 0.1).float().mean() > 0.9
+    assert error.median() < 1e-3
+    assert (error < 0.01).float().mean() > 0.98

@@ -128,7 +128,7 @@ def rays_through(known: HullField, manifold: Manifold, count: int = 300) -> tupl
 
 
 def test_hits_carry_pose_camera_and_jaw(known, manifold):
-    """Central differences of hits found anew; single precision, so over steps of a thousandth."""
+    """Central differences of hits found anew; single precision, so over steps of a ten-thousandth."""
     rays, points = rays_through(known, manifold)
     levels = torch.full((len(rays),), LEVEL)
     weights = torch.randn(len(rays), 3, generator=torch.Generator().manual_seed(4))
@@ -149,7 +149,7 @@ def test_hits_carry_pose_camera_and_jaw(known, manifold):
     steady = (final - found).norm(dim=1) < 1e-5
     assert steady.float().mean() > 0.9
     (final * weights)[steady].sum().backward()
-    step = 1e-3
+    step = 1e-4
     assert leaves.grad is not None
     for place, expected in enumerate(leaves.grad.tolist()):
         change = [0.0] * 4
@@ -157,8 +157,9 @@ def test_hits_carry_pose_camera_and_jaw(known, manifold):
         ahead, behind = hits(*change), hits(*(-value for value in change))
         difference = float(((ahead - behind) * weights)[steady].sum()) / (2 * step)
         scale = float(((ahead - behind) * weights)[steady].norm()) / (2 * step)
-        # Kinks of the grid and of nearest neighbours within the step err in all directions: compare with the norm.
-        assert difference == pytest.approx(expected, rel=0.01, abs=0.05 * scale)
+        # Kinks of the grid and of nearest neighbours within the step, and roundings, err in all directions: compare with
+        # the norm.
+        assert difference == pytest.approx(expected, abs=0.02 * scale)
 
 
 def test_a_rising_field_pushes_hits_towards_the_camera_by_what_geometry_says(known):
