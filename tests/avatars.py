@@ -45,7 +45,7 @@ def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def png_rows(content: bytes) -> npt.NDArray[np.uint8]:
-    """Rows (H, 1 + 4 W) of an 8-bit RGBA PNG file of one data chunk, as they are stored: a filter's number, then bytes."""
+    """Rows (H, 1 + 4 W) of an 8-bit RGBA PNG file of one data chunk, as stored: a filter's number, then bytes."""
     width, height = struct.unpack_from(">II", content, 16)
     start = content.index(b"IDAT")
     (length,) = struct.unpack_from(">I", content, start - 4)

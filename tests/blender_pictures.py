@@ -1,8 +1,8 @@
 """How pictures that Blender has written are held to the run-time's.
 
-Errors are in steps of 8 bits of sRGB over the avatar's pixels, on white. A picture's own rounding costs up to half a step
-of colour, and half a step of alpha that lets as much of the white through: a quarter each on average. Silhouettes may
-differ by a pixel where rays pass within a rounding error of an edge.
+Errors are in steps of 8 bits of sRGB over the avatar's pixels, on white. A picture's own rounding costs up to half a
+step of colour, and half a step of alpha that lets as much of the white through: a quarter each on average. Silhouettes
+may differ by a pixel where rays pass within a rounding error of an edge.
 """
 
 from __future__ import annotations

@@ -157,8 +157,8 @@ def test_hits_carry_pose_camera_and_jaw(known, manifold):
         ahead, behind = hits(*change), hits(*(-value for value in change))
         difference = float(((ahead - behind) * weights)[steady].sum()) / (2 * step)
         scale = float(((ahead - behind) * weights)[steady].norm()) / (2 * step)
-        # Kinks of the grid and of nearest neighbours within the step, and roundings, err in all directions: compare with
-        # the norm.
+        # Kinks of the grid and of nearest neighbours within the step, and roundings, err in all directions: compare
+        # with the norm.
         assert difference == pytest.approx(expected, abs=0.02 * scale)
 
 

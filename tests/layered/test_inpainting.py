@@ -123,8 +123,8 @@ def test_a_file_renders_as_what_was_learnt(proxies, surface, decoder, tmp_path):
         theirs = player.render(pose, camera).reshape(-1, 4)
         ours = rendered(proxies, TorchPose.of(pose), camera, table, decoder).numpy()
         difference = np.abs(ours - theirs).max(-1)
-        # Textures are shown as 8 bits while they are learnt too; a file's decoder has its temperature folded in, and its
-        # skin weights are rounded: some roundings of single precision.
+        # Textures are shown as 8 bits while they are learnt too; a file's decoder has its temperature folded in, and
+        # its skin weights are rounded: some roundings of single precision.
         assert np.median(difference[theirs[:, 3] > 0]) < 5e-6
         assert (difference > 1e-3).sum() <= 1
 
