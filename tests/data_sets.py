@@ -101,6 +101,22 @@ def write_imavatar_clip(folder: Path, head: Truth, old: bool = False, signs: tup
     return folder
 
 
+def semantics_of(frame: int) -> np.ndarray:
+    """Every class of the face parser in a block of its own, moved from frame to frame, background around them."""
+    labels = np.zeros((SIDE, SIDE), np.uint8)
+    for number in range(19):
+        row, column = divmod(number, 5)
+        labels[60 + 90 * row :, 30 + 10 * frame + 90 * column :][:90, :90] = number
+    return labels
+
+
+def write_semantics(folder: Path, frames: int) -> None:
+    """A clip's labels, grey values as the authors' face parser writes them."""
+    (folder / "semantic").mkdir()
+    for frame in range(frames):
+        Image.fromarray(semantics_of(frame)).save(folder / f"semantic/{frame + 1}.png")
+
+
 def write_obj(path: Path, vertices: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"v {x:.8f} {y:.8f} {z:.8f}" for x, y, z in vertices]

@@ -5,6 +5,7 @@
     head.safetensors        the head model, unless it is the built-in stand-in
     frames/00000.jpg        pictures, sRGB, .jpg or .png
     mattes/00000.png        8-bit soft mattes: 255 is the person
+    semantics/00000.png     a face parser's class of every pixel, named as the frame is; only some captures have them
 
 World space is the head model's own space at its rest pose: metres, +Y up, +Z out of the face. Camera convention:
 :mod:`likeness.camera`.

@@ -24,6 +24,7 @@ from ..tensors import read_tensors
 from .checks import MAXIMUM_FRAMES, check_fields
 from .model import Capture
 from .pictures import MAXIMUM_SIDE, Picture, check_picture, read_picture, write_picture
+from .semantics import check_semantics, semantics_names
 
 FORMAT = "likeness-capture"
 VERSION = 1
@@ -47,6 +48,7 @@ def write_capture(
     frames: Iterable[Picture | Path],
     mattes: Iterable[Picture | Path],
     *,
+    semantics: Iterable[Picture | Path] | None = None,
     overwrite: bool = False,
 ) -> Capture:
     """Write a capture to a folder that appears when everything is in it, and not at all if anything fails.
@@ -61,6 +63,8 @@ def write_capture(
     frames : iterable of (H, W, 3) uint8 arrays, or paths of pictures to copy as they are
         Consumed one by one, so a long video need not be in memory.
     mattes : iterable of (H, W) uint8 arrays, or paths of pictures to copy as they are
+    semantics : iterable of (H, W) uint8 arrays, or paths of pictures to copy as they are, optional
+        Class numbers of a face parser, see :mod:`likeness.capture.semantics`.
     overwrite : bool
         Whether a capture that is already there may be replaced; any other folder never is.
 
@@ -86,6 +90,8 @@ def write_capture(
         temporary.chmod(0o755)
         _write_pictures(temporary, capture.frames, frames, "frames")
         _write_pictures(temporary, capture.mattes, mattes, "mattes")
+        if semantics is not None:
+            _write_pictures(temporary, semantics_names(capture.frames), semantics, "pictures of labels")
         _write_parameters(capture, temporary)
         if capture.head.name != STANDIN:
             save_head(capture.head, temporary / HEAD)
@@ -389,3 +395,4 @@ def _check_pictures(capture: Capture) -> None:
         check_picture(capture.folder / name, "RGB", size)
     for name in capture.mattes:
         check_picture(capture.folder / name, "L", size)
+    check_semantics(capture)

@@ -12,12 +12,20 @@ from .terminal import progress_bars, tell
 
 READABLE, WRITABLE = ("imavatar", "insta", "metrical-tracker"), ("imavatar", "insta")
 
+LABELS = (
+    "IMavatar's and PointAvatar's labels of a face parser (the folder semantic: PNG pictures as large as the frames, "
+    "class numbers 0 to 18) are kept, and written back by export; with them `likeness eval` tells figures with and "
+    "without cloth. All frames must have labels, or none."
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     importing = actions.add_parser(
-        "import", help="make a capture of a data set of IMavatar, PointAvatar, INSTA or metrical-tracker"
+        "import",
+        help="make a capture of a data set of IMavatar, PointAvatar, INSTA or metrical-tracker",
+        epilog=LABELS,
     )
     importing.add_argument("folder", type=Path, help="the data set's folder")
     importing.add_argument("out", type=Path, help="the capture folder to make")
@@ -36,7 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     importing.add_argument("--no-landmarks", action="store_true", help="do not look for MediaPipe's landmarks")
     importing.add_argument("--consent", default="", help="how the person shown has agreed; stored in the avatar")
     importing.add_argument("--overwrite", action="store_true", help="replace a capture that is already there")
-    exporting = actions.add_parser("export", help="write a capture as IMavatar's or INSTA's data set")
+    exporting = actions.add_parser(
+        "export",
+        help="write a capture as IMavatar's or INSTA's data set",
+        epilog="Labels of the face's parts are the capture's own where it has them (IMavatar's format only), else "
+        "drawn from the head model and the matte.",
+    )
     exporting.add_argument("capture", type=Path, help="a capture folder")
     exporting.add_argument("out", type=Path, help="the folder to make")
     exporting.add_argument("--format", choices=WRITABLE, required=True, help="the format to write")
@@ -70,6 +83,8 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
             progress=lambda stage, done, total: bars(stage, done / max(total, 1)),
         )
     tell(options, f"Imported {len(capture)} frames into {options.out}.")
+    if "labels" in capture.provenance:
+        tell(options, f"  labels: {capture.provenance['labels']}; figures without cloth go by them")
     return {"frames": len(capture), "provenance": capture.provenance}
 
 
@@ -88,6 +103,7 @@ def _export(options: argparse.Namespace) -> dict[str, Any]:
 def _info(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
+    from ..capture.semantics import has_semantics
     from ..capture.storage import load_capture
 
     capture = load_capture(options.capture)
@@ -101,6 +117,7 @@ def _info(options: argparse.Namespace) -> dict[str, Any]:
         "camera": "still" if (capture.camera_to_world == capture.camera_to_world[0]).all() else "moving",
         "head": capture.head.name,
         "expressions": capture.head.expression_count,
+        "labels": has_semantics(capture),
         "frames_with_landmarks": int(np.isfinite(capture.landmarks).any((1, 2)).sum()),
         "provenance": capture.provenance,
     }
@@ -108,6 +125,8 @@ def _info(options: argparse.Namespace) -> dict[str, Any]:
         options, f"{facts['frames']} frames of {facts['width']}x{facts['height']} at {facts['frame_rate']:g} a second,"
     )
     tell(options, f"  {facts['held_out']} of them held out, {facts['frames_with_landmarks']} with landmarks")
+    if facts["labels"]:
+        tell(options, "  every frame labelled by a face parser (folder semantics), so cloth is known")
     tell(options, f"  head {facts['head']} with {facts['expressions']} expressions, a {facts['camera']} camera,")
     tell(options, "  fx {:.1f}, fy {:.1f}, cx {:.1f}, cy {:.1f} pixels".format(*facts["intrinsics"]))
     for name, text in capture.provenance.items():

@@ -11,6 +11,10 @@ from .terminal import progress_bars, tell
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    parser.epilog = (
+        "Captures with labels of a face parser (a folder semantics, as imported from IMavatar's and PointAvatar's "
+        "data) get every figure without cloth and necklace, too (marks: *_no_cloth)."
+    )
     parser.add_argument("avatar", type=Path, help="the avatar's .glb file")
     parser.add_argument("capture", type=Path, help="the capture folder that it was learnt from")
     parser.add_argument("--out", type=Path, required=True, help="folder for pictures, figures and Blender's jobs")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..asset.layered import LayeredAvatar
 from ..camera import Camera
 from ..capture.model import Capture
+from ..capture.semantics import has_semantics
 from ..errors import LikenessError
 from ..files import write_atomically
 from ..layered.lpips import Lpips
@@ -22,7 +23,7 @@ from ..rig import Pose
 from .baseline import fit_baseline, render_baseline
 from .blender_jobs import blender_jobs
 from .charts import HOTTEST, course, error_map
-from .cloth import cloth_mask, knows_cloth
+from .cloth import cloth_mask
 from .figures import figures, mean_marks
 from .fitting import STEPS, fitted
 from .keypoints import KeypointDistance
@@ -123,7 +124,7 @@ def evaluate(
     frames: list[dict[str, float]] = []
     pictures: dict[int, dict[str, npt.NDArray[np.uint8]]] = {}
     error = np.zeros((size, size), np.float32)
-    steadiness, labelled = Steadiness(), knows_cloth(capture)
+    steadiness, labelled = Steadiness(), has_semantics(capture)
     with KeypointDistance() as keypoints, KeypointDistance() as keypoints_fitted:
         for done, index in enumerate(capture.held_out):
             target = truth(capture, index, size)

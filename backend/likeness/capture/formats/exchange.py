@@ -20,7 +20,13 @@ from .flame_frames import DEFAULT_FRAME_RATE, FlameFrames, SourcePicture, captur
 from .imavatar import find_clips, read_imavatar, write_imavatar
 from .insta import find_transforms, read_insta, write_insta
 from .metrical_tracker import find_frames, read_metrical_tracker
-from .source_pictures import frame_pictures, frame_suffix, matte_pictures, pixels
+from .source_pictures import (
+    frame_pictures,
+    frame_suffix,
+    matte_pictures,
+    pixels,
+    semantic_pictures,
+)
 
 Report = Callable[[str, int, int], None]
 
@@ -72,6 +78,8 @@ def import_capture(
 ) -> Capture:
     """Read somebody's data set and write it as a capture, whole or not at all.
 
+    Labels of a face parser are kept where all frames have them, see :mod:`likeness.capture.semantics`.
+
     Parameters
     ----------
     folder : Path
@@ -118,6 +126,7 @@ def import_capture(
         **(provenance or {}),
     }
     size = (frames.width, frames.height)
+    semantics = semantic_pictures(frames.pictures, size)
     if landmarks:
         capture = replace(capture, landmarks=_landmarks(capture, frames.pictures, progress))
     return write_capture(
@@ -125,6 +134,7 @@ def import_capture(
         out,
         frame_pictures(frames.pictures, suffix, size),
         matte_pictures(frames.pictures, size),
+        semantics=semantics,
         overwrite=overwrite,
     )
 

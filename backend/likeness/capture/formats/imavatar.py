@@ -1,7 +1,8 @@
 """IMavatar's and PointAvatar's data sets (Zheng et al., CVPR 2022 and 2023), which BakedAvatar reads too.
 
 A clip is a folder of ``image/1.png ...``, ``mask/1.png ...``, maybe ``semantic/1.png ...`` (labels of a face parser of
-19 classes), and ``flame_params.json``; a data set is a clip, or a folder of clips, those called ``test`` held out:
+19 classes, see :mod:`likeness.capture.semantics`: all frames have them or none), and ``flame_params.json``; a data set
+is a clip, or a folder of clips, those called ``test`` held out:
 
 * ``intrinsics``: fx, fy, cx, cy as parts of the picture's side, the first one negative; in old files in pixels of a
   picture of 512 (told by a last number above one). The plane is measured from the picture's corner, as ours is.
@@ -11,6 +12,7 @@ A clip is a folder of ``image/1.png ...``, ``mask/1.png ...``, maybe ``semantic/
   proper transform to such a camera, for the quotients do not change when all three coordinates change sign.
 * The world is FLAME's, four times as large: 1 unit is 25 cm.
 * ``expression`` (50), ``pose`` (15: axis-angle of root, neck, jaw, left eye, right eye), ``shape_params`` (100).
+* ``semantic_source``, which only we write: how labels were made that are no face parser's.
 * ``bbox`` and ``flame_keypoints`` (68 landmarks and two irises) in -1..1 of the picture.
 """
 
@@ -30,6 +32,7 @@ from ...head.model import HeadModel
 from ..gaze import posed_irises
 from ..model import Capture
 from ..pictures import write_picture
+from ..semantics import has_semantics, load_semantics
 from ..storage import load_frame, load_matte
 from .fields import frame_list, inner_path, numbers, read_object
 from .flame_frames import FlameFrames, SourcePicture, check_flame, flame_frames_of, last_part, rigid
@@ -49,6 +52,7 @@ HELD_OUT_CLIPS = ("test", "val", "MVI_1812")
 """Names of clips that the papers test on."""
 
 _LABEL_FOLDERS = ("semantic", "semantics")
+_DRAWN = "drawn by Likeness from the posed head model and the matte"
 
 
 def find_clips(folder: Path) -> list[Path]:
@@ -109,7 +113,7 @@ def read_imavatar(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> 
         pose=np.concatenate([part.pose for part in parts]),
         pictures=tuple(picture for part in parts for picture in part.pictures),
         held_out=tuple(held_out),
-        notes={"format": "IMavatar", "clips": ", ".join(clip.name for clip in clips)},
+        notes={"format": "IMavatar", "clips": ", ".join(clip.name for clip in clips), **_notes(parts)},
     )
 
 
@@ -125,6 +129,7 @@ def _read_clip(folder: Path, head: HeadModel) -> FlameFrames:
         poses.append(numbers(origin, entry, "pose", (15,)))
         cameras.append(_world_mat(origin, entry))
         pictures.append(_pictures(folder, origin, entry))
+    labels = _labels(folder, description, pictures)
     if len({len(expression) for expression in expressions}) != 1:
         raise LikenessError(f"{place}: frames have different numbers of expressions.")
     check_flame(head, place, len(expressions[0]), len(identity))
@@ -150,7 +155,29 @@ def _read_clip(folder: Path, head: HeadModel) -> FlameFrames:
         pose=np.array(poses).reshape(-1, 5, 3),
         pictures=tuple(pictures),
         held_out=(),
+        notes={"labels": labels} if labels else {},
     )
+
+
+def _notes(parts: list[FlameFrames]) -> dict[str, str]:
+    """What is known of the labels of several clips: those of a parser must not hide that others were drawn."""
+    told = [part.notes["labels"] for part in parts if "labels" in part.notes]
+    return {"labels": _DRAWN if _DRAWN in told else told[0]} if told else {}
+
+
+def _labels(folder: Path, description: dict[str, Any], pictures: list[SourcePicture]) -> str:
+    """Who made a clip's labels; empty if it has none."""
+    folders = [folder / name for name in _LABEL_FOLDERS if (folder / name).is_dir() and any((folder / name).iterdir())]
+    if not folders:
+        return ""
+    for source in pictures:
+        if source.labels is None:
+            raise LikenessError(
+                f"{folders[0]} holds no {source.picture.stem}.png, the labels of {source.picture}; add it, or move the "
+                "folder away to import without labels."
+            )
+    told = description.get("semantic_source")
+    return _DRAWN if told == _DRAWN else "of the data set, a face parser's 19 classes"
 
 
 def _world_mat(origin: str, entry: dict[str, Any]) -> Floats:
@@ -166,7 +193,9 @@ def _pictures(folder: Path, origin: str, entry: dict[str, Any]) -> SourcePicture
         raise LikenessError(f"{origin}: there is no picture {told}.png or .jpg.")
 
     def beside(name: str) -> Path | None:
-        return _with_suffix(folder / name / told.name)
+        # A mask of a JPEG is a PNG.
+        stem = told.stem if told.suffix.lower() in SUFFIXES else told.name
+        return _with_suffix(folder / name / stem)
 
     labels = (found for found in map(beside, _LABEL_FOLDERS) if found is not None)
     return SourcePicture(picture, beside("mask"), next(labels, None))
@@ -181,8 +210,9 @@ def _with_suffix(path: Path) -> Path | None:
 def write_imavatar(capture: Capture, folder: Path) -> dict[str, str]:
     """Write a capture of a FLAME head as two clips, ``train`` and ``test`` (only one where nothing is held out).
 
-    All of the head's turn goes into the root's pose and cameras only shift. Semantic labels are drawn from the head
-    model: skin, eyes, lips, neck; what the matte shows beside it is hair above the chin and cloth below.
+    All of the head's turn goes into the root's pose and cameras only shift. Labels are the capture's own; where it
+    has none they are drawn from the head model: skin, eyes, lips, neck; what the matte shows beside it is hair above
+    the chin and cloth below.
 
     Parameters
     ----------
@@ -219,7 +249,7 @@ def _write_clip(capture: Capture, frames: FlameFrames, members: Iterable[int], f
             (folder / name).mkdir(parents=True)
     except OSError as error:
         raise LikenessError(f"Cannot write {folder}: {error.strerror}.") from error
-    side = capture.width
+    side, labelled = capture.width, has_semantics(capture)
     fx, fy, cx, cy = (frames.intrinsics / side).tolist()
     identity = np.zeros(IDENTITIES)
     identity[: len(frames.identity)] = frames.identity
@@ -241,8 +271,11 @@ def _write_clip(capture: Capture, frames: FlameFrames, members: Iterable[int], f
         matte = load_matte(capture, index)
         write_picture(load_frame(capture, index), folder / "image" / f"{number_of_file}.png")
         write_picture(matte, folder / "mask" / f"{number_of_file}.png")
-        write_picture(parser_labels(capture, index, matte), folder / "semantic" / f"{number_of_file}.png")
+        labels = load_semantics(capture, index) if labelled else parser_labels(capture, index, matte)
+        write_picture(labels, folder / "semantic" / f"{number_of_file}.png")
     description = {"frames": entries, "intrinsics": [-fx, fy, cx, cy], "shape_params": identity.tolist()}
+    if not labelled or capture.provenance.get("labels") == _DRAWN:
+        description["semantic_source"] = _DRAWN
     write_atomically(folder / DESCRIPTION, json.dumps(description).encode())
 
 

@@ -13,6 +13,7 @@ from ..background import unseen_background
 from ..matting import Matting
 from ..pictures import MAXIMUM_SIDE, Picture
 from ..refining import refine_matte
+from ..semantics import check_classes
 from .flame_frames import SourcePicture
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -93,14 +94,51 @@ def pixels(path: Path) -> Picture:
     return _converted(path, "RGB")
 
 
+def semantic_pictures(sources: tuple[SourcePicture, ...], size: tuple[int, int]) -> Iterator[Picture | Path] | None:
+    """Labels as :func:`~likeness.capture.storage.write_capture` takes them, all checked; None if there are none.
+
+    Raises
+    ------
+    LikenessError
+        If some frames have labels and others have none, or a picture of labels is damaged, of another size than the
+        frames, or holds numbers of no class.
+    """
+    places = [source.labels for source in sources if source.labels is not None]
+    if not places:
+        return None
+    for source in sources:
+        if source.labels is None:
+            raise LikenessError(
+                f"{source.picture} has no labels where other frames have; add them, or move {places[0].parent} away."
+            )
+    for place in places:
+        _check_size(place, size)
+        labels(place)
+    return (place if _header(place)[1] == "L" else labels(place) for place in places)
+
+
 def labels(path: Path) -> Picture:
     """Class numbers (H, W) of a picture of labels, whether they are its grey values or entries of its palette.
 
     Raises
     ------
     LikenessError
+        If the picture is damaged, a JPEG or coloured, or holds numbers of no class.
     """
-    return _converted(path, "P" if _header(path)[1] == "P" else "L")
+    mode = _header(path)[1]
+    if path.suffix.lower() != ".png":
+        raise LikenessError(f"{path} is a JPEG, which blurs class numbers; write labels as PNG, or move them away.")
+    values = _converted(path, mode)
+    if values.ndim == 3:
+        # Some tools write grey values three times, and opacity beside them.
+        grey = values[..., : 1 if mode == "LA" else 3]
+        if (grey != grey[..., :1]).any():
+            raise LikenessError(
+                f"{path} shows labels as colours; write class numbers as grey values, or move the labels' folder away."
+            )
+        values = grey[..., 0]
+    check_classes(values, path)
+    return values.astype(np.uint8)
 
 
 def _converted(path: Path, mode: str) -> Picture:
