@@ -32,7 +32,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
-from data_sets import truth, write_imavatar_clip, write_insta_set, write_tracked
+from data_sets import truth, write_imavatar_clip, write_insta_set, write_semantics, write_tracked
 from flame import as_published, flame_arrays, pickled, pickled_by_python_2
 from likeness.capture.formats.exchange import import_capture
 from likeness.capture.formats.imavatar import read_imavatar
@@ -143,6 +143,7 @@ def targets(place: Path) -> list[Target]:
 
 def _data_sets(place: Path, head: HeadModel) -> list[Target]:
     clip = write_imavatar_clip(place / "imavatar", truth(2))
+    write_semantics(clip, 2)
     insta = write_insta_set(place / "insta", truth(3))
     tracked = write_tracked(place / "tracked", truth(2), tensors=True)
     plain = write_tracked(place / "plain", truth(2))
@@ -153,7 +154,7 @@ def _data_sets(place: Path, head: HeadModel) -> list[Target]:
 
     return [
         Target("IMavatar", clip, ("flame_params.json",), lambda folder: read_imavatar(folder, head)),
-        Target("IMavatar's pictures", clip, ("image/1.png", "mask/2.png"), imported),
+        Target("IMavatar's pictures", clip, ("image/1.png", "mask/2.png", "semantic/1.png"), imported),
         Target(
             "INSTA",
             insta,
@@ -175,7 +176,7 @@ def _data_sets(place: Path, head: HeadModel) -> list[Target]:
         Target(
             "capture",
             place / "capture",
-            ("capture.json", "parameters.safetensors", "frames/00000.png", "mattes/00001.png"),
+            ("capture.json", "parameters.safetensors", "frames/00000.png", "mattes/00001.png", "semantics/00000.png"),
             load_capture,
         ),
     ]

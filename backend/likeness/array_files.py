@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .errors import LikenessError
+from .files import file_size
 from .pickled_values import (
     ADMITTED,
     Budget,
@@ -68,6 +69,7 @@ def read_array_archive(
         If the file is missing, damaged, or a named member is no array.
     """
     try:
+        file_size(path)
         with zipfile.ZipFile(path) as archive:
             _check_count(archive)
             return {
@@ -181,7 +183,7 @@ _TORCH = ADMITTED | {
 
 def _content(path: Path, kind: str, maximum_bytes: int) -> bytes:
     try:
-        size = path.stat().st_size
+        size = file_size(path)
         if size > maximum_bytes:
             raise LikenessError(f"{path} has {size} bytes; {kind} has at most {maximum_bytes}.")
         return path.read_bytes()

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import LikenessError
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a file that is about to be read whole.
+
+    Raises
+    ------
+    OSError
+        If it is missing, or a folder, device or pipe, whose size says nothing and whose end may never come.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no ordinary file")
+    return status.st_size
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import LikenessError
+from .files import file_size
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "I32": np.int32, "U8": np.uint8}
 
@@ -36,7 +37,7 @@ def read_tensors(path: Path, kind: str, maximum_bytes: int) -> tuple[dict[str, n
         If the file is not there, cannot be read, is larger than ``maximum_bytes``, or is not a whole file of this kind.
     """
     try:
-        size = path.stat().st_size
+        size = file_size(path)
         if size > maximum_bytes:
             raise LikenessError(f"{path} has {size} bytes; {kind} has at most {maximum_bytes}.")
         content = path.read_bytes()

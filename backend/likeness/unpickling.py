@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import LikenessError
+from .files import file_size
 from .pickled_values import ADMITTED, Budget, Named, PickledArray, PickledObject, PickledType, UnsafePickleError
 
 MAXIMUM_BYTES = 384 * 2**20
@@ -45,7 +46,7 @@ def read_pickle_file(path: Path, kind: str, maximum_bytes: int = MAXIMUM_BYTES) 
         If the file is missing, too large, damaged, or holds anything but arrays and plain containers.
     """
     try:
-        size = path.stat().st_size
+        size = file_size(path)
         if size > maximum_bytes:
             raise LikenessError(f"{path} has {size} bytes; {kind} has at most {maximum_bytes}.")
         content = path.read_bytes()

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from safetensors.numpy import save
 
 from ..errors import LikenessError
-from ..files import write_atomically
+from ..files import file_size, write_atomically
 from ..head.model import HeadModel
 from ..head.storage import load_head, save_head
 from ..tensors import read_tensors
@@ -249,7 +249,7 @@ def put_in_place(temporary: Path, folder: Path) -> None:
 
 def _read_description(place: Path) -> dict[str, Any]:
     try:
-        if place.stat().st_size > MAXIMUM_DESCRIPTION_BYTES:
+        if file_size(place) > MAXIMUM_DESCRIPTION_BYTES:
             raise LikenessError(f"{place} is larger than {MAXIMUM_DESCRIPTION_BYTES} bytes; make the capture again.")
         description = json.loads(place.read_bytes(), parse_constant=_refuse_constant)
     except FileNotFoundError:

@@ -83,6 +83,7 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
             progress=lambda stage, done, total: bars(stage, done / max(total, 1)),
         )
     tell(options, f"Imported {len(capture)} frames into {options.out}.")
+    tell(options, f"  mattes: {capture.provenance['mattes']}")
     if "labels" in capture.provenance:
         tell(options, f"  labels: {capture.provenance['labels']}; figures without cloth go by them")
     return {"frames": len(capture), "provenance": capture.provenance}

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from ..array_files import read_array_archive, read_array_file
 from ..errors import LikenessError
+from ..files import file_size
 from ..pickled_values import UnsafePickleError, array_of
 from ..rig import CORRECTIVE_COUNT, JOINTS, PARENTS
 from ..unpickling import read_pickle_file
@@ -104,6 +105,7 @@ def is_flame(path: Path) -> bool:
     if path.suffix.lower() != ".npz":
         return path.suffix.lower() == ".pkl"
     try:
+        file_size(path)
         with zipfile.ZipFile(path) as archive:
             return "shapedirs.npy" in archive.NameToInfo
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
@@ -270,7 +272,7 @@ def read_uv(path: Path, faces: Indices) -> tuple[Floats, Indices]:
 
 def _obj_uv(path: Path, faces: Indices) -> tuple[Floats, Indices]:
     try:
-        if path.stat().st_size > _MAXIMUM_OBJ_BYTES:
+        if file_size(path) > _MAXIMUM_OBJ_BYTES:
             raise LikenessError(f"{path} is larger than any mesh of FLAME.")
         lines = path.read_bytes().splitlines()
     except OSError as error:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import LikenessError
+from ..files import file_size
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int32]
@@ -116,6 +117,7 @@ def read_npz(path: Path, identity_modes: int) -> SourceMesh:
         If the file is missing, damaged, or is not ICT-FaceKit.
     """
     try:
+        file_size(path)
         with zipfile.ZipFile(path) as archive:
             names = _read_member(archive, "expr_names", "U", (None,), MAXIMUM_EXPRESSIONS)
             expressions = len(names)
@@ -265,7 +267,7 @@ def _sentence(error: Exception) -> str:
 
 def _obj_bytes(file: Path) -> bytes:
     try:
-        if file.stat().st_size > MAXIMUM_OBJ_BYTES:
+        if file_size(file) > MAXIMUM_OBJ_BYTES:
             raise LikenessError(f"{file} is larger than any mesh of ICT-FaceKit.")
         return file.read_bytes()
     except OSError as error:

@@ -313,6 +313,15 @@ def edited(clip: Path, out: Path, change) -> Path:
         (lambda d: d["frames"][0].update(file_path="../../secret"), "leads out"),
         (lambda d: d["frames"][0].update(file_path="./image/99"), "99"),
         (lambda d: d["frames"][0].update(file_path=7), "file name"),
+        (lambda d: d["frames"][0].update(file_path="image/" + 300 * "a"), "file name"),
+        (lambda d: d["frames"][0].update(file_path="image/1\nTrust me"), "file name"),
+        (lambda d: d.update(intrinsics=[-1500, 1500, 256, 0.5]), "check its units"),
+        (lambda d: d.update(intrinsics=[-3e-9, 3e-9, 0.5, 0.5]), "check its units"),
+        (lambda d: d.update(intrinsics=[-3, 3, 0.5, -90]), "check its units"),
+        (lambda d: d["frames"][0].update(pose=[1e5] * 15), "absurdly large"),
+        (lambda d: d["frames"][0].update(expression=[1e5] * 50), "absurdly large"),
+        (lambda d: d.update(shape_params=[]), "empty"),
+        (lambda d: d["frames"][0]["world_mat"].append([0, 0, 0, 5]), "last row"),
     ],
 )
 def test_each_fault_of_a_description_is_told_in_one_sentence(clip, flame_head, tmp_path, change, clause):
@@ -320,6 +329,58 @@ def test_each_fault_of_a_description_is_told_in_one_sentence(clip, flame_head, t
     with pytest.raises(LikenessError) as told:
         read_imavatar(folder, flame_head)
     assert clause in str(told.value) and str(tmp_path) in str(told.value) and "\n" not in str(told.value)
+
+
+def test_old_intrinsics_in_pixels_of_512_fit_pictures_of_any_size(flame_head, tmp_path):
+    head = truth(2)
+    clip = write_imavatar_clip(tmp_path / "clip", head, old=True)
+    for place in (*clip.glob("image/*"), *clip.glob("mask/*")):
+        Image.open(place).resize((300, 300)).save(place)
+    made = import_capture(clip, flame_head, tmp_path / "out", landmarks=False)
+    neck = flame_arrays()["weights"][:, 1] > 0.999
+    for frame in range(2):
+        off = seen(made, frame) - head.pixels(frame) * 300 / SIDE
+        assert np.linalg.norm(off[neck], axis=1).max() < PIXEL
+
+
+@pytest.mark.parametrize("name", ["image/2.png", "mask/2.png"])
+def test_half_a_picture_is_told_and_leaves_no_capture(clip, flame_head, tmp_path, name):
+    folder = edited(clip, tmp_path / "clip", lambda d: None)
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(LikenessError, match=r"2\.png is a damaged picture"):
+        import_capture(folder, flame_head, tmp_path / "out", landmarks=False)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["image/2.png", "mask/2.png"])
+def test_a_link_to_a_picture_elsewhere_is_refused(clip, flame_head, tmp_path, name):
+    folder = edited(clip, tmp_path / "clip", lambda d: None)
+    (folder / name).rename(tmp_path / "secret.png")
+    (folder / name).symlink_to(tmp_path / "secret.png")
+    with pytest.raises(LikenessError, match="leads out"):
+        read_imavatar(folder, flame_head)
+
+
+def test_a_mask_of_16_bits_keeps_its_soft_edge(clip, flame_head, tmp_path):
+    folder = edited(clip, tmp_path / "clip", lambda d: None)
+    soft = np.linspace(0, 65535, SIDE).astype(np.uint16)
+    Image.fromarray(np.tile(soft, (SIDE, 1))).save(folder / "mask/1.png")
+    made = import_capture(folder, flame_head, tmp_path / "out", landmarks=False)
+    # Rounded to 8 bits: off by half a step of 1/255.
+    assert np.abs(load_matte(made, 0)[0] / 255 - soft / 65535).max() <= 0.5 / 255 + 1e-6
+
+
+def test_what_mattes_are_made_of_is_told(clip, flame_head, tmp_path):
+    made = import_capture(clip, flame_head, tmp_path / "all", landmarks=False)
+    assert made.provenance["mattes"] == "masks of the data set"
+    folder = edited(clip, tmp_path / "clip", lambda d: None)
+    (folder / "mask/2.png").unlink()
+    draw(folder, "image/2.png", 1, "RGBA")
+    made = import_capture(folder, flame_head, tmp_path / "some", landmarks=False)
+    assert made.provenance["mattes"] == (
+        f"masks of the data set ({FRAMES - 1} of {FRAMES} frames); transparency of its pictures (1 of {FRAMES} frames)"
+    )
 
 
 def test_the_command_line_imports_tells_and_exports(clip, flame_head, tmp_path, capsys):

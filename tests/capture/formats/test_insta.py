@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -97,12 +98,25 @@ def changed(data_set: Path, out: Path, name: str, change) -> Path:
         ("meshes/00000.obj", lambda text: text.replace("v ", "v a", 1), "three numbers"),
         ("flame/exp/00000.txt", lambda text: text + "1.0", "101 numbers"),
         ("flame/exp/00000.txt", lambda text: "smile", "else than numbers"),
+        ("flame/exp/00000.txt", lambda text: "1e300\n" * 100, "which no face has"),
+        ("meshes/00001.obj", lambda text: "v 0 0 0\n" * VERTICES, "00001.obj is"),
+        ("transforms_test.json", lambda d: d.update(fl_x=300.0), "another camera"),
+        ("transforms_train.json", lambda d: d.update(cx=9e5), "check its units"),
+        ("transforms_test.json", lambda d: d["frames"][0]["transform_matrix"][3].__setitem__(3, 5), "last row"),
     ],
 )
 def test_each_fault_is_told_in_one_sentence(data_set, flame_head, tmp_path, name, change, clause):
     with pytest.raises(LikenessError) as told:
         read_insta(changed(data_set, tmp_path / "data", name, change), flame_head)
     assert clause in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_pipe_is_no_mesh(data_set, flame_head, tmp_path):
+    folder = changed(data_set, tmp_path / "data", "transforms_val.json", lambda d: None)
+    (folder / "meshes/00000.obj").unlink()
+    os.mkfifo(folder / "meshes/00000.obj")
+    with pytest.raises(LikenessError, match=r"00000\.obj cannot be read: it is no ordinary file"):
+        read_insta(folder, flame_head)
 
 
 def test_meshes_of_another_head_are_refused(data_set, flame_head, tmp_path):

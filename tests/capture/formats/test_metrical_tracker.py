@@ -44,8 +44,11 @@ def nested(content: dict, value: object, *names: str) -> None:
         (("opencv", "R"), -np.eye(3)[None], "rigid"),
         (("opencv", "t"), np.array([[0.0, 0, -1]]), "behind"),
         (("opencv", "K"), np.zeros((1, 3, 3)), "focal"),
-        (("opencv", "K"), 2 * np.eye(3)[None] * 1500, "focal length"),
+        (("opencv", "K"), np.diag([3000, 3000, 1.0]), "another focal length"),
         (("img_size",), np.array([256, 256]), "512x512"),
+        (("opencv", "K"), np.array([[1500, 0, 260], [0, 1500, 250], [0, 0, 2.0]]), "skewed"),
+        (("opencv", "K"), np.array([[1500, 9, 260], [0, 1500, 250], [0, 0, 1.0]]), "skewed"),
+        (("flame", "exp"), np.full((1, 100), 1e5, np.float32), "absurdly large"),
     ],
 )
 def test_each_fault_of_a_frame_is_told_in_one_sentence(flame_head, tmp_path, names, value, clause):
@@ -67,6 +70,13 @@ def test_a_frame_that_runs_code_is_refused_unexecuted(flame_head, tmp_path, monk
     with pytest.raises(LikenessError, match=r"00001\.frame .*system"):
         read_metrical_tracker(folder, flame_head)
     assert not (tmp_path / "executed").exists()
+
+
+def test_every_frames_own_size_is_looked_at(flame_head, tmp_path):
+    folder = write_tracked(tmp_path / "actor", HEAD)
+    save(folder, 1, lambda content: nested(content, np.array([300, 512]), "img_size"))
+    with pytest.raises(LikenessError, match=r"00001\.frame says 512x300"):
+        read_metrical_tracker(folder, flame_head)
 
 
 def test_a_missing_picture_is_told(flame_head, tmp_path):

@@ -24,6 +24,7 @@ from .source_pictures import (
     frame_pictures,
     frame_suffix,
     matte_pictures,
+    mattes_told,
     pixels,
     semantic_pictures,
 )
@@ -122,6 +123,7 @@ def import_capture(
         "source": folder.resolve().name,
         "made by": "likeness capture import",
         "head": f"{head.name} ({head.licence})",
+        "mattes": mattes_told(frames.pictures),
         **capture.provenance,
         **(provenance or {}),
     }

@@ -5,17 +5,29 @@ from __future__ import annotations
 import json
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
 
 from ...errors import LikenessError
+from ...files import file_size
 from ..checks import MAXIMUM_FRAMES
 
 Floats = npt.NDArray[np.float64]
 
+MAXIMUM_PATH, MAXIMUM_NAME = 1024, 250
+"""Most characters of a path in a data set, and most bytes of each part of it: systems allow 255, suffix included."""
 MAXIMUM_JSON_BYTES = 128 * 2**20
 MAXIMUM_TEXT_BYTES = 2**20
+
+MAXIMUM_WEIGHT = 100.0
+"""Largest expression or identity coefficient; they count standard deviations, and faces stay within ten."""
+MAXIMUM_TURN = 20.0
+"""Largest component of an axis-angle rotation, radians: three whole turns and more."""
+
+_NO_NAME = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode's categories of what no file name holds: control characters, halves of characters, ends of lines."""
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -27,7 +39,7 @@ def read_object(path: Path) -> dict[str, Any]:
         If the file is missing, too large, or holds no JSON object.
     """
     try:
-        if path.stat().st_size > MAXIMUM_JSON_BYTES:
+        if file_size(path) > MAXIMUM_JSON_BYTES:
             raise LikenessError(f"{path} is larger than {MAXIMUM_JSON_BYTES} bytes; split the data set.")
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -59,8 +71,10 @@ def frame_list(path: Path, description: dict[str, Any]) -> list[dict[str, Any]]:
     return frames
 
 
-def numbers(origin: str, table: dict[str, Any], name: str, shape: tuple[int, ...] | None = None) -> Floats:
-    """A field's numbers, finite, of a shape; of any length in one dimension where the shape is not given.
+def numbers(
+    origin: str, table: dict[str, Any], name: str, shape: tuple[int, ...] | None = None, most: float = 1e6
+) -> Floats:
+    """A field's numbers, finite and at most ``most``, of a shape; one or more in one dimension where it is not given.
 
     Raises
     ------
@@ -80,7 +94,9 @@ def numbers(origin: str, table: dict[str, Any], name: str, shape: tuple[int, ...
     if values.shape != shape if shape is not None else values.ndim != 1:
         wanted = shape if shape is not None else "(any,)"
         raise LikenessError(f"{origin}: field {name!r} has the shape {values.shape} where {wanted} is needed.")
-    if not np.isfinite(values).all() or (values.size and np.abs(values).max() > 1e6):
+    if not values.size:
+        raise LikenessError(f"{origin}: field {name!r} is empty.")
+    if not np.isfinite(values).all() or np.abs(values).max() > most:
         raise LikenessError(f"{origin}: field {name!r} holds numbers that are not finite, or absurdly large.")
     return values
 
@@ -99,17 +115,23 @@ def inner_path(folder: Path, origin: str, table: dict[str, Any], name: str) -> P
         If the field is missing or leads out of the folder.
     """
     told = table.get(name)
-    if not isinstance(told, str) or not told or len(told) > 1024:
+    if not isinstance(told, str) or not 0 < len(told) <= MAXIMUM_PATH or _NO_NAME & {*map(category, told)}:
         raise LikenessError(f"{origin}: field {name!r} is not a file name.")
     parts = PurePosixPath(told)
-    outside = parts.is_absolute() or ".." in parts.parts or "\\" in told or ":" in told or "\0" in told
-    try:
-        outside = outside or not (folder / told).resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):
-        outside = True
-    if outside:
+    if any(len(part.encode()) > MAXIMUM_NAME for part in parts.parts):
+        raise LikenessError(f"{origin}: field {name!r} is not a file name.")
+    outside = parts.is_absolute() or ".." in parts.parts or "\\" in told or ":" in told
+    if outside or not lies_in(folder, folder / told):
         raise LikenessError(f"{origin}: field {name!r} leads out of the data set's folder; copy the file into it.")
     return folder / told
+
+
+def lies_in(folder: Path, path: Path) -> bool:
+    """Whether a path stays in a folder, links followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def text_numbers(path: Path) -> Floats:
@@ -121,7 +143,7 @@ def text_numbers(path: Path) -> Floats:
         If the file is missing, too large or holds anything else.
     """
     try:
-        if path.stat().st_size > MAXIMUM_TEXT_BYTES:
+        if file_size(path) > MAXIMUM_TEXT_BYTES:
             raise LikenessError(f"{path} is larger than {MAXIMUM_TEXT_BYTES} bytes.")
         words = path.read_bytes().split()
     except OSError as error:

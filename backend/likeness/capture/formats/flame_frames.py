@@ -36,6 +36,12 @@ Floats = npt.NDArray[np.float64]
 DEFAULT_FRAME_RATE = 25.0
 """Frames per second where a format does not tell; the field's data sets are mostly filmed at this."""
 
+FOCAL_OVER_SIDE = (0.1, 100.0)
+"""Focal lengths of possible cameras, in multiples of the picture's longer side: views of 157 to half a degree."""
+
+CENTRE_OVER_SIDE = 10.0
+"""How far the principal point may lie from the corner, in the same measure: a small part of a large picture."""
+
 
 @dataclass(frozen=True)
 class SourcePicture:
@@ -111,6 +117,27 @@ def check_flame(head: HeadModel, origin: Path, expressions: int, identities: int
         raise LikenessError(
             f"{origin} has {expressions} expressions and {identities} identity coefficients, the head model only {own}"
             f" and {len(head.identity_basis)}."
+        )
+
+
+def check_camera(origin: str, width: int, height: int, intrinsics: Floats) -> None:
+    """Make sure that fx, fy, cx, cy in pixels are those of a camera that may have taken pictures of this size.
+
+    Raises
+    ------
+    LikenessError
+        If they are so far off that they are in other units, or of another picture.
+    """
+    side = max(width, height)
+    fx, fy, cx, cy = intrinsics.tolist()
+    if not FOCAL_OVER_SIDE[0] * side <= min(fx, fy) <= max(fx, fy) <= FOCAL_OVER_SIDE[1] * side:
+        raise LikenessError(
+            f"{origin} makes focal lengths of {fx:.4g} and {fy:.4g} pixels for pictures of {width}x{height}; check its "
+            "units."
+        )
+    if max(abs(cx), abs(cy)) > CENTRE_OVER_SIDE * side:
+        raise LikenessError(
+            f"{origin} puts the centre at {cx:.4g}, {cy:.4g} in pictures of {width}x{height} pixels; check its units."
         )
 
 
@@ -218,6 +245,8 @@ def rigid(matrix: Floats, origin: str) -> Floats:
     u, scale, vt = np.linalg.svd(turn)
     if np.abs(scale - 1).max() > 1e-3 or (np.linalg.det(turn) < 0).any():
         raise LikenessError(f"{origin} is not a rigid transform; make the data set again.")
+    if not np.allclose(matrix[:, 3], [0, 0, 0, 1]):
+        raise LikenessError(f"{origin} has a last row other than 0 0 0 1; make the data set again.")
     result = np.tile(np.eye(4), (len(matrix), 1, 1))
     result[:, :3, :3] = u @ vt
     result[:, :3, 3] = matrix[:, :3, 3]

@@ -34,8 +34,8 @@ from ..model import Capture
 from ..pictures import write_picture
 from ..semantics import has_semantics, load_semantics
 from ..storage import load_frame, load_matte
-from .fields import frame_list, inner_path, numbers, read_object
-from .flame_frames import FlameFrames, SourcePicture, check_flame, flame_frames_of, last_part, rigid
+from .fields import MAXIMUM_TURN, MAXIMUM_WEIGHT, frame_list, inner_path, lies_in, numbers, read_object
+from .flame_frames import FlameFrames, SourcePicture, check_camera, check_flame, flame_frames_of, last_part, rigid
 from .landmark_sets import LANDMARKS_70
 from .region_labels import parser_labels
 from .source_pictures import SUFFIXES, picture_size
@@ -121,12 +121,12 @@ def _read_clip(folder: Path, head: HeadModel) -> FlameFrames:
     place = folder / DESCRIPTION
     description = read_object(place)
     entries = frame_list(place, description)
-    identity = numbers(str(place), description, "shape_params")
+    identity = numbers(str(place), description, "shape_params", most=MAXIMUM_WEIGHT)
     expressions, poses, cameras, pictures = [], [], [], []
     for index, entry in enumerate(entries):
         origin = f"{place}, frame {index + 1}"
-        expressions.append(numbers(origin, entry, "expression"))
-        poses.append(numbers(origin, entry, "pose", (15,)))
+        expressions.append(numbers(origin, entry, "expression", most=MAXIMUM_WEIGHT))
+        poses.append(numbers(origin, entry, "pose", (15,), MAXIMUM_TURN))
         cameras.append(_world_mat(origin, entry))
         pictures.append(_pictures(folder, origin, entry))
     labels = _labels(folder, description, pictures)
@@ -138,6 +138,8 @@ def _read_clip(folder: Path, head: HeadModel) -> FlameFrames:
     if fx == 0 or fy == 0:
         raise LikenessError(f"{place}: field 'intrinsics' has a focal length of zero.")
     across, down = (width / OLD_SIDE, height / OLD_SIDE) if cy > 1 else (width, height)
+    intrinsics = np.array([abs(fx) * across, abs(fy) * down, cx * across, cy * down])
+    check_camera(f"{place}: field 'intrinsics'", width, height, intrinsics)
     signs = np.array([-np.copysign(1, fx), np.copysign(1, fy), 1, 1], np.float64)
     signed = np.array(cameras, np.float64) * signs[:, None]
     signed[:, :3] *= np.sign(np.linalg.det(signed[:, :3, :3]))[:, None, None]
@@ -148,7 +150,7 @@ def _read_clip(folder: Path, head: HeadModel) -> FlameFrames:
     return FlameFrames(
         width=width,
         height=height,
-        intrinsics=np.array([abs(fx) * across, abs(fy) * down, cx * across, cy * down]),
+        intrinsics=intrinsics,
         world_to_camera=world_to_camera,
         identity=identity,
         expression=np.array(expressions),
@@ -183,7 +185,8 @@ def _labels(folder: Path, description: dict[str, Any], pictures: list[SourcePict
 def _world_mat(origin: str, entry: dict[str, Any]) -> Floats:
     rows = entry.get("world_mat")
     shape = (4, 4) if isinstance(rows, list) and len(rows) == 4 else (3, 4)
-    return np.concatenate([numbers(origin, entry, "world_mat", shape)[:3], [[0, 0, 0, 1]]])
+    matrix = numbers(origin, entry, "world_mat", shape)
+    return matrix if len(matrix) == 4 else np.concatenate([matrix, [[0, 0, 0, 1]]])
 
 
 def _pictures(folder: Path, origin: str, entry: dict[str, Any]) -> SourcePicture:
@@ -191,11 +194,16 @@ def _pictures(folder: Path, origin: str, entry: dict[str, Any]) -> SourcePicture
     picture = _with_suffix(told)
     if picture is None:
         raise LikenessError(f"{origin}: there is no picture {told}.png or .jpg.")
+    if not lies_in(folder, picture):
+        raise LikenessError(f"{picture} leads out of the data set's folder; copy the picture into it.")
 
     def beside(name: str) -> Path | None:
         # A mask of a JPEG is a PNG.
         stem = told.stem if told.suffix.lower() in SUFFIXES else told.name
-        return _with_suffix(folder / name / stem)
+        found = _with_suffix(folder / name / stem)
+        if found is not None and not lies_in(folder, found):
+            raise LikenessError(f"{found} leads out of the data set's folder; copy the picture into it.")
+        return found
 
     labels = (found for found in map(beside, _LABEL_FOLDERS) if found is not None)
     return SourcePicture(picture, beside("mask"), next(labels, None))

@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 
 from ...errors import LikenessError
-from ...files import replacing, write_atomically
+from ...files import file_size, replacing, write_atomically
 from ...head.flame import EYELIDS
 from ...head.flame_files import VERTICES
 from ...head.model import HeadModel
@@ -34,8 +34,8 @@ from ...raster.select import rasteriser
 from ...rig import JOINTS, Pose, skinning_transforms
 from ..model import Capture
 from ..storage import load_frame, load_matte
-from .fields import frame_list, inner_path, number, numbers, read_object, text_numbers
-from .flame_frames import FlameFrames, SourcePicture, check_flame, last_part, rigid
+from .fields import MAXIMUM_WEIGHT, frame_list, inner_path, number, numbers, read_object, text_numbers
+from .flame_frames import FlameFrames, SourcePicture, check_camera, check_flame, last_part, rigid
 from .flame_refit import FlameVertices, Posed, chosen_vertices, fit_identity, fit_poses
 from .metrical_tracker import OPENCV
 from .region_labels import insta_labels
@@ -48,6 +48,8 @@ CANONICAL_JAW = math.radians(12)
 """How far the jaw is open in ``canonical.obj``."""
 WORST_FIT = 0.003
 """Root mean square distance, metres, above which a mesh is not FLAME's with the given identity."""
+WORST_FRAME = 3 * WORST_FIT
+"""The same for one frame: trackers lose a face now and then, but what they write is still a face."""
 VALIDATION_FRAMES = 20
 
 _MAXIMUM_OBJ_BYTES = 16 * 2**20
@@ -94,7 +96,7 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
     for name in names:
         if not (folder / name).is_file():
             raise LikenessError(f"{entries[name][0]}: there is no picture {folder / name}.")
-    width, height, intrinsics = _camera(places[0], folder / names[0])
+    width, height, intrinsics = _camera(places, folder / names[0])
     canonical = folder / "canonical.obj"
     identity, off = fit_identity(head, read_obj_vertices(canonical), _canonical_pose())
     if not off <= WORST_FIT:
@@ -108,6 +110,12 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
     if not np.isfinite(posed.distance).all() or np.median(posed.distance) > WORST_FIT:
         raise LikenessError(
             f"{folder}: meshes are {1e3 * np.median(posed.distance):.1f} mm off FLAME's; see 'exp_path'."
+        )
+    worst = int(posed.distance.argmax())
+    if posed.distance[worst] > WORST_FRAME:
+        raise LikenessError(
+            f"{meshes[worst]} is {1e3 * posed.distance[worst]:.1f} mm off FLAME with the expression of "
+            f"{told[worst][0]}; mend it or leave that frame out."
         )
     world_to_camera[:, :3, 3] += np.einsum("nab,nb->na", world_to_camera[:, :3, :3], posed.translation)
     if (world_to_camera[:, 2, 3] >= 0).any():
@@ -133,16 +141,21 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
     )
 
 
-def _camera(place: Path, picture: Path) -> tuple[int, int, Floats]:
-    description = read_object(place)
+def _camera(places: list[Path], picture: Path) -> tuple[int, int, Floats]:
     width, height = picture_size(picture)
-    told = tuple(number(str(place), description, name) for name in ("w", "h"))
-    if told != (width, height):
-        raise LikenessError(f"{picture} is {width}x{height} pixels where {place} says {told[0]:g}x{told[1]:g}.")
-    intrinsics = np.array([number(str(place), description, name) for name in ("fl_x", "fl_y", "cx", "cy")])
-    if (intrinsics[:2] <= 0).any():
-        raise LikenessError(f"{place}: a focal length, fl_x or fl_y, is not positive.")
-    return width, height, intrinsics
+    found = []
+    for place in places:
+        description = read_object(place)
+        told = tuple(number(str(place), description, name) for name in ("w", "h"))
+        if told != (width, height):
+            raise LikenessError(f"{picture} is {width}x{height} pixels where {place} says {told[0]:g}x{told[1]:g}.")
+        found.append(np.array([number(str(place), description, name) for name in ("fl_x", "fl_y", "cx", "cy")]))
+        if (found[-1][:2] <= 0).any():
+            raise LikenessError(f"{place}: a focal length, fl_x or fl_y, is not positive.")
+        check_camera(str(place), width, height, found[-1])
+        if not np.allclose(found[-1], found[0], rtol=1e-4):
+            raise LikenessError(f"{place} tells of another camera than {places[0]}, which a capture cannot hold.")
+    return width, height, found[0]
 
 
 def _expression(folder: Path, origin: str, entry: dict[str, Any]) -> Floats:
@@ -150,6 +163,8 @@ def _expression(folder: Path, origin: str, entry: dict[str, Any]) -> Floats:
     weights = text_numbers(place)
     if len(weights) != EXPRESSIONS:
         raise LikenessError(f"{place} holds {len(weights)} numbers where {EXPRESSIONS} are needed.")
+    if np.abs(weights).max() > MAXIMUM_WEIGHT:
+        raise LikenessError(f"{place} holds an expression weight of {np.abs(weights).max():g}, which no face has.")
     return weights
 
 
@@ -180,7 +195,7 @@ def read_obj_vertices(path: Path) -> Floats:
         If it is missing, damaged or of another mesh.
     """
     try:
-        if path.stat().st_size > _MAXIMUM_OBJ_BYTES:
+        if file_size(path) > _MAXIMUM_OBJ_BYTES:
             raise LikenessError(f"{path} is larger than any mesh of FLAME.")
         lines = path.read_bytes().splitlines()
     except OSError as error:

@@ -28,7 +28,8 @@ from ...head.flame import EYELIDS
 from ...head.model import HeadModel
 from ...pickled_values import UnsafePickleError, array_of
 from ..checks import MAXIMUM_FRAMES
-from .flame_frames import FlameFrames, SourcePicture, check_flame, last_part, rigid
+from .fields import MAXIMUM_WEIGHT, lies_in
+from .flame_frames import FlameFrames, SourcePicture, check_camera, check_flame, last_part, rigid
 from .source_pictures import SUFFIXES, picture_size
 
 Floats = npt.NDArray[np.float64]
@@ -91,11 +92,15 @@ def read_metrical_tracker(folder: Path, head: HeadModel, held_out_part: float = 
     root = folder if (folder / "checkpoint").is_dir() else folder.parent
     pictures = tuple(_picture(root, file) for file in files)
     width, height = picture_size(pictures[0].picture)
-    told = (int(first["img_size"][1]), int(first["img_size"][0]))
-    if (width, height) != told:
-        raise LikenessError(
-            f"{pictures[0].picture} is {width}x{height} pixels where {files[0]} says {told[0]}x{told[1]}."
-        )
+    for file, frame in zip(files, read, strict=True):
+        told = frame["img_size"].tolist()
+        if told != [height, width]:
+            raise LikenessError(
+                f"{pictures[0].picture} is {width}x{height} pixels where {file} says {told[1]:g}x{told[0]:g}."
+            )
+    k = first["K"]
+    intrinsics = np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])
+    check_camera(f"{files[0]}: field 'opencv.K'", width, height, intrinsics)
     matrices = np.tile(np.eye(4), (len(files), 1, 1))
     matrices[:, :3, :3] = [frame["R"] for frame in read]
     matrices[:, :3, 3] = [frame["t"] for frame in read]
@@ -113,11 +118,10 @@ def read_metrical_tracker(folder: Path, head: HeadModel, held_out_part: float = 
         expression = np.concatenate([expression, eyelids], 1)
     elif np.abs(eyelids).max() > 0:
         notes["left out"] = "eyelids: put l_eyelid.npy and r_eyelid.npy of metrical-tracker beside the FLAME model"
-    k = first["K"]
     return FlameFrames(
         width=width,
         height=height,
-        intrinsics=np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2]]),
+        intrinsics=intrinsics,
         world_to_camera=world_to_camera,
         identity=first["shape"],
         expression=expression,
@@ -137,8 +141,14 @@ def _read_frame(file: Path) -> dict[str, Floats]:
             f"{file} has {len(found['exp'])} expressions and {len(found['shape'])} identity coefficients where"
             f" metrical-tracker has {EXPRESSIONS} and {IDENTITIES}."
         )
+    for name in ("exp", "shape"):
+        if np.abs(found[name]).max() > MAXIMUM_WEIGHT:
+            raise LikenessError(f"{file}: field 'flame.{name}' holds numbers that are absurdly large.")
     if found["K"][0, 0] <= 0 or found["K"][1, 1] <= 0:
         raise LikenessError(f"{file}: field 'opencv.K' has a focal length that is not positive.")
+    plain = np.array([[found["K"][0, 0], 0, found["K"][0, 2]], [0, found["K"][1, 1], found["K"][1, 2]], [0, 0, 1]])
+    if not np.allclose(found["K"], plain, atol=1e-3):
+        raise LikenessError(f"{file}: field 'opencv.K' is skewed, or its last row is not 0 0 1.")
     return found
 
 
@@ -183,5 +193,7 @@ def _picture(root: Path, file: Path) -> SourcePicture:
     for folder in _PICTURE_FOLDERS:
         for suffix in SUFFIXES:
             if (found := root / folder / f"{file.stem}{suffix}").is_file():
+                if not lies_in(root, found):
+                    raise LikenessError(f"{found} leads out of the data set's folder; copy the picture into it.")
                 return SourcePicture(found)
     raise LikenessError(f"{root} holds no picture {file.stem}.png in {', '.join(_PICTURE_FOLDERS)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from ..semantics import check_classes
 from .flame_frames import SourcePicture
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+
+MASKS, TRANSPARENCY = "masks of the data set", "transparency of its pictures"
+LABELS, NETWORK = "all pixels that it labels", "cut out here, for it holds none"
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -45,10 +49,27 @@ def frame_pictures(sources: tuple[SourcePicture, ...], suffix: str, size: tuple[
     """
     for source in sources:
         _check_size(source.picture, size)
-        if _header(source.picture)[1] == "RGB" and source.picture.suffix.lower() == suffix:
-            yield source.picture
-        else:
-            yield pixels(source.picture)
+        # Decoded even where it is copied: half a picture has a whole header.
+        picture = pixels(source.picture)
+        as_it_is = _header(source.picture)[1] == "RGB" and source.picture.suffix.lower() == suffix
+        yield source.picture if as_it_is else picture
+
+
+def matte_origin(source: SourcePicture) -> str:
+    """What a frame's matte is made of, for the user."""
+    if source.matte is not None:
+        return MASKS
+    if _header(source.picture)[1] in ("RGBA", "LA", "PA"):
+        return TRANSPARENCY
+    return LABELS if source.labels is not None else NETWORK
+
+
+def mattes_told(sources: tuple[SourcePicture, ...]) -> str:
+    """What the mattes of all frames are made of, in words."""
+    counts = Counter(map(matte_origin, sources))
+    if len(counts) == 1:
+        return next(iter(counts))
+    return "; ".join(f"{origin} ({count} of {len(sources)} frames)" for origin, count in counts.most_common())
 
 
 def matte_pictures(sources: tuple[SourcePicture, ...], size: tuple[int, int]) -> Iterator[Picture | Path]:
@@ -65,13 +86,15 @@ def matte_pictures(sources: tuple[SourcePicture, ...], size: tuple[int, int]) ->
             given = source.matte or source.labels
             if given is not None:
                 _check_size(given, size)
-            if source.matte is not None:
+            origin = matte_origin(source)
+            if source.matte is not None and origin == MASKS:
+                matte = _converted(source.matte, "L")
                 plain = _header(source.matte)[1] == "L" and source.matte.suffix.lower() == ".png"
-                yield source.matte if plain else _converted(source.matte, "L")
-            elif _header(source.picture)[1] in ("RGBA", "LA", "PA"):
-                yield np.ascontiguousarray(_converted(source.picture, "RGBA")[..., 3])
-            elif source.labels is not None:
+                yield source.matte if plain else matte
+            elif source.labels is not None and origin == LABELS:
                 yield np.where(labels(source.labels) > 0, np.uint8(255), np.uint8(0))
+            elif origin == TRANSPARENCY:
+                yield np.ascontiguousarray(_converted(source.picture, "RGBA")[..., 3])
             else:
                 matting = matting or Matting().__enter__()
                 picture = pixels(source.picture)
@@ -144,7 +167,11 @@ def labels(path: Path) -> Picture:
 def _converted(path: Path, mode: str) -> Picture:
     _header(path)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            if image.mode.startswith("I") and image.mode != mode:
+                # Pillow would cut 16 bits off at 255.
+                eight = np.rint(np.array(image) / 257).astype(np.uint8)
+                return np.array(Image.fromarray(eight).convert(mode))
             return np.array(image if image.mode == mode else image.convert(mode))
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         raise LikenessError(f"{path} is a damaged picture ({error}); write it again.") from error
