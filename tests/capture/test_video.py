@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from films import ffmpeg, noise_film, write_film
@@ -38,8 +40,9 @@ def test_other_files_are_refused(tmp_path, capfd, content):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_missing_film_and_a_folder_are_refused(tmp_path):
-    for path in (tmp_path / "nothing.mp4", tmp_path):
+def test_a_missing_film_a_folder_and_a_pipe_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in (tmp_path / "nothing.mp4", tmp_path, tmp_path / "pipe.mp4"):
         with pytest.raises(LikenessError, match="There is no video at"):
             open_video(path)
 
@@ -107,7 +110,7 @@ def test_hdr_is_refused(tmp_path, transfer):
 
 def test_ten_bits_are_rounded_and_this_is_said(tmp_path):
     deep = open_video(encoded(tmp_path / "deep.mp4", "-pix_fmt", "yuv420p10le"))
-    assert deep.colours == "colours of 10 bits were rounded to 8"
+    assert deep.colours == "10 bits a channel, rounded to 8"
     plain = open_video(encoded(tmp_path / "plain.mp4", "-pix_fmt", "yuv420p"))
     assert plain.colours == ""
     pairs = zip(deep.frames(), plain.frames(), strict=True)

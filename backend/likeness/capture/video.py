@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..errors import LikenessError
 from ..quiet import silenced
 from .video_colours import check_colours
+from .video_shape import flip_of, flipped, shown_size
 
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -37,15 +38,18 @@ class Video:
         Number of frames by the file's own account; zero if it does not say.
     colours : str
         What must be said about how its colours are read; empty if there is nothing.
+    flip : int, optional
+        How decoded pictures must be flipped, see :func:`likeness.capture.video_shape.flip_of`.
     """
 
     path: Path
     frame_rate: float
     promised: int
     colours: str = ""
+    flip: int | None = None
 
     def frames(self) -> Iterator[Picture]:
-        """All frames (H, W, 3), sRGB, turned upright as the file's rotation says.
+        """All frames (H, W, 3), sRGB, turned and mirrored as the file says, with square pixels.
 
         Raises
         ------
@@ -69,6 +73,7 @@ class Video:
         """
         reader = _opened(self.path)
         count = 0
+        size: tuple[int, int] | None = None
         try:
             # The decoder complains on its own channel about a damaged file; we say so ourselves.
             while reader.grab():
@@ -79,7 +84,11 @@ class Video:
                 if not found:
                     break
                 seconds = float(reader.get(cv2.CAP_PROP_POS_MSEC)) / 1000
-                yield seconds, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+                upright = flipped(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), self.flip)
+                size = size or shown_size(reader, upright.shape[1], upright.shape[0])
+                if upright.shape[1::-1] != size:
+                    upright = np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+                yield seconds, upright
         finally:
             reader.release()
         if count == 0:
@@ -127,17 +136,20 @@ def open_video(path: Path) -> Video:
         If it is missing, no video, or one whose colours cannot be read rightly.
     """
     path = Path(path)
-    if path.is_dir() or not path.exists():
+    if not path.is_file():
         raise LikenessError(f"There is no video at {path}.")
     reader = _opened(path)
     try:
         frame_rate = float(reader.get(cv2.CAP_PROP_FPS))
         promised = int(max(reader.get(cv2.CAP_PROP_FRAME_COUNT), 0))
+        found, first = reader.read()
     finally:
         reader.release()
     if not 1 <= frame_rate <= 1000:
         frame_rate = 25.0  # A stream without a rate: nothing but playing speed depends on it.
-    return Video(path, frame_rate, promised, check_colours(path))
+    colours = check_colours(path)
+    flip = flip_of(path, np.asarray(cv2.cvtColor(first, cv2.COLOR_BGR2RGB), np.uint8)) if found else None
+    return Video(path, frame_rate, promised, colours, flip)
 
 
 def head_crop(boxes: Floats, width: int, height: int, size: int) -> Crop:

@@ -35,7 +35,7 @@ def check_colours(path: Path) -> str:
             f"{path} is an HDR video; film with HDR switched off, or convert it to SDR (BT.709, 8 bits) first."
         )
     deep = re.search(r"\b(?:yuv\w*?p|gbrp|p0|rgb)(9|10|12|14|16)(?:le|be)\b", told)
-    return f"colours of {deep.group(1)} bits were rounded to 8" if deep else ""
+    return f"{deep.group(1)} bits a channel, rounded to 8" if deep else ""
 
 
 def _stream_line(path: Path) -> str:

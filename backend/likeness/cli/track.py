@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if topic in capture.provenance:
             tell(options, f"{topic.capitalize()}: {capture.provenance[topic]}.")
     if report["remarks"]["left out"]:
-        tell(options, f"No face: {capture.provenance['frames without a face, left out']} frames were left out.")
+        tell(options, f"No face: frames left out: {capture.provenance['frames without a face, left out']}.")
     lacking = [sight for sight in report["seen"] if sight["lacking"]]
     if lacking:
         tell(options, f"Poorly seen: {', '.join(sight['name'] for sight in lacking)}. To film:")
