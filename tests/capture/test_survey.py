@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from likeness.capture.cuts import find_cuts
 from likeness.capture.cutting_out import Clip, shot_starts
-from likeness.capture.survey import frame_rate
+from likeness.capture.survey import changes_per_frame, frame_rate
 
 
 def test_an_even_film_keeps_its_rate():
@@ -23,6 +24,19 @@ def test_a_variable_rate_is_said_and_its_mean_is_kept():
     rate, told = frame_rate(np.concatenate([[0], np.cumsum(steps)]), 25.0)
     assert rate == pytest.approx(25.0)
     assert told.startswith("variable, 20 to 60 ms between frames")
+
+
+def test_what_moves_while_frames_are_left_out_is_no_cut():
+    """A film of 25 frames a second, 3 levels of change each; two frames before the last one were left out."""
+    seconds, changes = np.arange(40) / 25, np.full(40, 3.0)
+    changes[0], seconds[-1], changes[-1] = 0, seconds[-1] + 2 / 25, 9.5
+    nowhere = np.full((40, 2), np.nan)
+    assert find_cuts(changes, nowhere, nowhere[:, 0]).tolist() == [39]
+    np.testing.assert_allclose(changes_per_frame(changes, seconds)[[1, -1]], [3, 9.5 / 3])
+    assert not find_cuts(changes_per_frame(changes, seconds), nowhere, nowhere[:, 0]).size
+    changes[20] = 40
+    assert find_cuts(changes_per_frame(changes, seconds), nowhere, nowhere[:, 0]).tolist() == [20]
+    np.testing.assert_array_equal(changes_per_frame(changes, np.zeros(40)), changes)
 
 
 def test_a_file_without_times_is_believed():

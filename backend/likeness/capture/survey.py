@@ -139,10 +139,11 @@ def plan_tracking(survey: Survey, source: Video, size: int) -> Plan:
     second = two_faces(boxes, source.path)
     # Whom to follow depends on the cuts, and a face's jumps tell cuts: pictures alone make a first guess.
     nowhere = np.full((len(boxes), 2), np.nan)
-    chosen = followed(boxes, find_cuts(survey.changes, nowhere, nowhere[:, 0]))
+    changes = changes_per_frame(survey.changes, survey.seconds)
+    chosen = followed(boxes, find_cuts(changes, nowhere, nowhere[:, 0]))
     box = np.where((chosen >= 0)[:, None], boxes[np.arange(len(boxes)), chosen], np.nan)
     places, sizes = (box[:, :2] + box[:, 2:]) / 2, extents(box)
-    starts = find_cuts(survey.changes, places, np.where(sizes > 0, sizes, np.nan))
+    starts = find_cuts(changes, places, np.where(sizes > 0, sizes, np.nan))
     rate, uneven = frame_rate(survey.seconds, source.frame_rate)
     remarks = {"faces": second, "cuts": _cuts(starts), "frame rate": uneven, "colours": source.colours}
     return Plan(
@@ -153,6 +154,21 @@ def plan_tracking(survey: Survey, source: Video, size: int) -> Plan:
         frame_rate=rate,
         remarks={name: text for name, text in remarks.items() if text},
     )
+
+
+def changes_per_frame(changes: npt.NDArray[np.floating], seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.floating]:
+    """Changes (F,) since the frame before, shared among the frames that a film of variable rate left out there.
+
+    Parameters
+    ----------
+    changes : (F,)
+    seconds : (F,)
+        Times of the frames; all zero in files that keep none.
+    """
+    steps = np.diff(seconds, prepend=seconds[:1])
+    if len(steps) < 2 or (steps[1:] <= 0).any():
+        return changes
+    return changes / np.maximum(steps / np.median(steps[1:]), 1)
 
 
 def frame_rate(seconds: npt.NDArray[np.float64], promised: float) -> tuple[float, str]:
