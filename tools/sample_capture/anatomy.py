@@ -13,6 +13,11 @@ CENTIMETRES = 100.0
 OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 """The lips' red border, a closed curve of landmarks."""
 
+UPPER_LIP_EDGE = (185, 40, 39, 37, 0, 267, 269, 270, 409)
+"""The upper lip's red border without its corners: Cupid's bow."""
+LIP_SEAM_LINE = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+"""Where the lips meet, along the upper one."""
+
 # Each brow from nose to temple: upper edge, lower edge.
 BROWS = (
     ((336, 296, 334, 293, 300), (285, 295, 282, 283, 276)),
@@ -56,6 +61,16 @@ def vertex_normals(points: Array, faces: npt.NDArray[np.int32]) -> Array:
     for corner in range(3):
         np.add.at(normals, faces[:, corner], face_normals)
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+
+
+def hollows(points: Array, faces: npt.NDArray[np.int32]) -> Array:
+    """How hollow (V,) a surface is at its vertices: the mean slope up to their neighbours, negative on ridges."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+    start, step = edges[:, 0], points[edges[:, 1]] - points[edges[:, 0]]
+    rise = (step * vertex_normals(points, faces)[start]).sum(1) / np.maximum(np.linalg.norm(step, axis=1), 1e-12)
+    count = np.bincount(start, minlength=len(points))
+    return np.bincount(start, rise, len(points)) / np.maximum(count, 1)
 
 
 def above_hairline(points: Array, softness: float = 2.5) -> Array:

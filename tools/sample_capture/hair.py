@@ -25,13 +25,17 @@ Array = npt.NDArray[np.floating]
 
 SCALP_STRANDS = 9000
 SCALP_POINTS = 10
-BROW_STRANDS = 190
+BROW_STRANDS = 320
 UPPER_LASHES = 46
 LOWER_LASHES = 26
 FACE_POINTS = 4
 
 _PARTING = 2.6
 """Centimetres to the subject's left of the midline."""
+_PARTING_WAVER = 0.35
+"""Standard deviation, in centimetres, of where single hairs part: a straight line would bare the skin."""
+_BROW_PROFILE = ((0.0, 0.28), (0.12, 0.38), (0.4, 0.37), (0.7, 0.3), (1.0, 0.12))
+"""Half the brow's thickness in centimetres along it, from the nose to the temple."""
 _NECK_JOINT = 1
 
 
@@ -70,12 +74,15 @@ def scalp_strands(head: HeadModel, random: np.random.Generator) -> Array:
     length = _length(roots) * random.uniform(0.75, 1.1, len(roots)) * (0.3 + 0.7 * above_hairline(roots, 9.0))
     lift = _lift(roots) * (0.25 + 0.75 * np.sqrt(random.uniform(0, 1, len(roots))))
     side_noise = random.normal(0, 0.16, (len(roots), 3))
+    # Over the forehead a hair that crosses the others would stand out.
+    waver = _PARTING_WAVER * (1 - 0.7 * smoothstep((roots[:, 2] - 3) / 4))
+    side = np.where(roots[:, 0] + waver * random.normal(0, 1, len(roots)) > _PARTING, 1.0, -1.0)
     path = [roots - 0.1 * normals]
     foot = roots.copy()
     travelled = np.zeros(len(roots))
     for _ in range(SCALP_POINTS - 1):
         step = length / (SCALP_POINTS - 1)
-        direction = _combed(foot, roots) + side_noise
+        direction = _combed(foot, roots, side) + side_noise
         normal = proxy.normals_at(foot)
         direction -= (direction * normal).sum(1, keepdims=True) * normal
         direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-6)
@@ -108,15 +115,19 @@ def brow_strands(head: HeadModel, random: np.random.Generator) -> Attachment:
     landmarks = head.landmarks(head.template).astype(np.float64)
     strands = []
     for side, (upper, lower) in zip((1.0, -1.0), BROWS, strict=True):
-        along = random.uniform(0, 1, BROW_STRANDS)
-        # Thick and low at the nose, thin at the temple.
-        across = random.uniform(0, 1, BROW_STRANDS) * (1 - 0.35 * along) + 0.2 * along
+        along = random.beta(1.2, 1.7, BROW_STRANDS)
+        # A soft field: fewer hairs towards its edges.
+        across = np.clip(random.normal(0, 0.45, BROW_STRANDS), -1, 1)
         top, bottom = (resample(landmarks[list(edge)], 101)[(100 * along).astype(int)] for edge in (upper, lower))
-        root = bottom + (0.1 + 0.75 * across)[:, None] * (top - bottom)
-        direction = np.stack([side * (0.25 + 0.75 * along), 0.75 - 0.95 * along - 0.35 * across, -0.3 * along], -1)
-        direction += random.normal(0, 0.12, direction.shape)
+        half = np.interp(along, *np.array(_BROW_PROFILE).T) / CENTIMETRES
+        root = (top + bottom) / 2
+        root[:, 1] += half * across
+        # Upright at the nose; further out the lower hairs rise and the upper ones fall, and they meet in the arch.
+        rise = np.interp(along, (0.0, 0.12, 0.35, 0.7, 1.0), (1.5, 0.75, 0.3, -0.15, -0.5)) - 0.3 * across
+        direction = np.stack([side * np.interp(along, (0.0, 0.2, 1.0), (0.2, 0.85, 1.0)), rise, -0.3 * along], -1)
+        direction += random.normal(0, 0.16, direction.shape)
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        length = random.uniform(0.005, 0.0085, BROW_STRANDS) * (1 - 0.3 * along)
+        length = random.uniform(0.0035, 0.0065, BROW_STRANDS) * (1 - 0.35 * along)
         times = np.linspace(0, 1, FACE_POINTS)
         strands.append(root[:, None] + (length[:, None] * times)[..., None] * direction[:, None])
     points = np.concatenate(strands)
@@ -147,7 +158,7 @@ def lash_strands(head: HeadModel, vertices: Array, eyes: Array, up: Array, seed:
     landmarks = head.landmarks(vertices.astype(np.float32)).astype(np.float64)
     strands = []
     for lids, count, length, curl in (
-        (UPPER_LIDS, UPPER_LASHES, 0.0075, 0.75),
+        (UPPER_LIDS, UPPER_LASHES, 0.0082, 0.75),
         (LOWER_LIDS, LOWER_LASHES, 0.0045, -0.45),
     ):
         for eye, lid in zip(eyes, lids, strict=True):
@@ -161,6 +172,7 @@ def lash_strands(head: HeadModel, vertices: Array, eyes: Array, up: Array, seed:
             size = (length * random.uniform(0.7, 1.05, count) * np.linspace(1.1, 0.7, count))[:, None]
             times = np.linspace(0, 1, FACE_POINTS)[:, None, None]
             bent = outwards * times + fan * times + curl * up * times**1.6
+            bent /= np.linalg.norm(outwards + fan + curl * up, axis=1, keepdims=True)
             strands.append((edge + outwards * 0.0002 + size * bent).transpose(1, 0, 2))
     return np.concatenate(strands)
 
@@ -195,7 +207,10 @@ def _scalp_roots(head: HeadModel, points: Array, random: np.random.Generator) ->
     faces = faces[~ear[faces].all(1)]
     corners = points[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    density = area * (above_hairline(corners.mean(1)) > 0)
+    middle = corners.mean(1)
+    # Denser where it is parted, and nothing lies over the scalp.
+    parted = _topness(middle) * np.exp(-(((middle[:, 0] - _PARTING) / 0.9) ** 2))
+    density = area * (above_hairline(middle) > 0) * (1 + 2.5 * parted)
     roots = np.zeros((0, 3))
     while len(roots) < SCALP_STRANDS:
         chosen = random.choice(len(faces), SCALP_STRANDS, p=density / density.sum())
@@ -220,15 +235,15 @@ def _lift(roots: Array) -> Array:
     top = _topness(roots)
     front = smoothstep((roots[:, 2] - 2) / 6)
     # Hair lies flat along the parting, or the silhouette would have a notch.
-    beside = 0.35 + 0.65 * smoothstep(np.abs(roots[:, 0] - _PARTING) / 2.5)
+    beside = 0.18 + 0.82 * smoothstep(np.abs(roots[:, 0] - _PARTING) / 3.0)
     return 0.35 + top * beside * (0.85 + 0.75 * front) + 0.3 * smoothstep((roots[:, 1] - 3) / 5) * (1 - top)
 
 
-def _combed(places: Array, roots: Array) -> Array:
-    """Direction (N, 3) in which hair with these roots lies at these places."""
+def _combed(places: Array, roots: Array, side: Array) -> Array:
+    """Direction (N, 3) in which hair with these roots, on this side (1 or -1) of the parting, lies at these places."""
     x = places[:, :1]
     top = _topness(places)[:, None]
-    away = np.where(roots[:, :1] > _PARTING, 1.0, -1.0)
+    away = side[:, None]
     front = smoothstep((roots[:, 2:] - 1) / 5)
     over = np.concatenate([away, np.full_like(x, -0.1), 0.75 * front - 0.55 * (1 - front)], 1)
     down = np.concatenate([0.15 * np.sign(x), np.full_like(x, -1.0), np.full_like(x, -0.35)], 1)

@@ -93,8 +93,10 @@ def hair(name: str, melanin: float, redness: float) -> bpy.types.Material:
     strand = graph.node("ShaderNodeBsdfHairPrincipled")
     strand.parametrization = "MELANIN"
     values = {
-        "Melanin": melanin, "Melanin Redness": redness, "Roughness": 0.42, "Radial Roughness": 0.5,
-        "Random Color": 0.35, "Random Roughness": 0.2,
+        "Melanin": melanin, "Melanin Redness": redness, "Roughness": 0.5, "Radial Roughness": 0.5,
+        "Random Color": 0.15, "Random Roughness": 0.2,
+        # Less than keratin's 1.55: lamps behind the head would turn the hair along the parting white.
+        "IOR": 1.35,
     }  # fmt: skip
     for socket, value in values.items():
         strand.inputs[socket].default_value = value

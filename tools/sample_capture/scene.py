@@ -23,10 +23,12 @@ _SENSOR_WIDTH = 36.0
 
 # Place, size in metres, watts, colour. The key comes from the subject's left.
 _LIGHTS = {
-    "key": ((0.75, 0.55, 1.0), 0.6, 21.0, (1.0, 0.93, 0.85)),
-    "fill": ((-1.0, 0.1, 0.9), 1.0, 8.5, (0.86, 0.93, 1.0)),
-    "rim left": ((0.55, 0.6, -0.75), 0.4, 9.0, (1.0, 0.97, 0.92)),
-    "rim right": ((-0.6, 0.7, -0.7), 0.4, 10.0, (0.92, 0.96, 1.0)),
+    "key": ((0.75, 0.55, 1.0), 0.6, 20.0, (1.0, 0.93, 0.85)),
+    "fill": ((-1.0, 0.1, 0.9), 1.0, 8.0, (0.86, 0.93, 1.0)),
+    # Small, near the camera: what is mirrored in wet eyes.
+    "catch": ((0.22, 0.32, 1.1), 0.1, 1.5, (1.0, 0.98, 0.95)),
+    "rim left": ((0.55, 0.6, -0.75), 0.4, 7.0, (1.0, 0.97, 0.92)),
+    "rim right": ((-0.6, 0.7, -0.7), 0.4, 8.0, (0.92, 0.96, 1.0)),
 }
 _AMBIENT = (0.16, 0.175, 0.2)
 
@@ -57,14 +59,15 @@ def build(stage: dict[str, npt.NDArray], samples: int) -> Cast:
     _point_attribute(mesh, "eye_direction", "FLOAT_VECTOR", "vector", stage["eye_direction"])
     shirt = _mesh("shirt", stage["shirt_rest"], stage["shirt_faces"], [materials.cloth(_SHIRT)])
     _point_attribute(shirt.data, "collar", "FLOAT", "value", stage["shirt_collar"])
-    brown = materials.hair("hair", 0.83, 0.6)
+    brown = materials.hair("hair", 0.79, 0.5)
+    light = materials.hair("light hair", 0.76, 0.5)
     dark = materials.hair("dark hair", 0.86, 0.5)
     scalp, brows, lashes = stage["scalp_strands"], stage["brow_strands"][0], stage["lash_strands"][0]
     return Cast(
         head,
         shirt,
         _strands("scalp", scalp.shape[:2], 0.00034, brown),
-        _strands("brows", brows.shape[:2], 0.00016, dark),
+        _strands("brows", brows.shape[:2], 0.0001, light),
         _strands("lashes", lashes.shape[:2], 0.00014, dark),
     )
 
