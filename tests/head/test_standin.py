@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from likeness.head.model import HeadModel
+from likeness.head.sculpt import ears
 from likeness.head.sculpt.anatomy import EYE_RADIUS
 from likeness.head.sculpt.body import Body, body
 from likeness.head.sculpt.expressions import expressions
@@ -119,6 +120,27 @@ def test_the_skin_looks_outwards(head: HeadModel) -> None:
         corners = corners[np.sign(corners[:, 0, 0]) == side]
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         assert (np.einsum("fc,fc->f", normal, corners.mean(1) - head.joints()[joint]) > 0).all()
+
+
+def test_an_ear_has_helix_groove_antihelix_and_concha(sculpted: Body) -> None:
+    """From the rim towards the middle, a little above straight backwards, the ear's front rises and falls twice."""
+    flare = np.radians(ears.FLARE)
+    rings = sculpted.points[sculpted.of("ear_l")][: len(ears.FRONT) * ears.COLUMNS].reshape(-1, ears.COLUMNS, 3)
+    height = (rings @ [np.cos(flare), 0, np.sin(flare)])[::-1, ears.COLUMNS // 24]
+    turns = np.flatnonzero(np.diff(np.sign(np.diff(height)))) + 1
+    helix, groove, antihelix = height[turns[:3]]
+    concha = height[turns[2] :].min()
+    # Centimetres: what one can feel, and a bowl that a fingertip fits in.
+    assert helix - groove > 0.15 and antihelix - groove > 0.1
+    assert antihelix - concha > 0.5
+
+
+def test_furrows_part_the_teeth(sculpted: Body) -> None:
+    """Where two upper teeth meet the arch is notched: their middles stand out by half a millimetre more."""
+    teeth = sculpted.points[sculpted.of("upper teeth")].reshape(5, -1, 3)
+    middle = teeth.shape[1] // 2
+    front = teeth[1, :, 2]
+    assert front[middle + 2] - front[middle] > 0.05 and front[middle - 2] - front[middle] > 0.05
 
 
 def test_it_is_symmetric(head: HeadModel, sculpted: Body) -> None:

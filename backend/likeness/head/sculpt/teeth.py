@@ -12,8 +12,12 @@ LOWER_WIDTHS = (0.54, 0.58, 0.66, 0.70, 0.70, 1.0)
 """Widths of the teeth from the midline backwards, cm (averages of dental anatomy)."""
 UPPER_EDGE, UPPER_GUM = -4.28, -3.3
 LOWER_EDGE, LOWER_GUM = -4.12, -4.95
-UPPER_FRONT, LOWER_FRONT = 9.15, 8.85
+UPPER_FRONT, LOWER_FRONT = 9.27, 8.97
 """Heights of the biting edges and gum lines, and depth of the front teeth, cm."""
+ARCH = 0.13, 0.027
+"""How fast an arch falls back from the front teeth, by the second and the fourth power of the distance from them."""
+FURROW = 0.07
+"""How far a point where two teeth meet lies behind their necks, cm."""
 
 
 def upper_teeth() -> Part:
@@ -64,11 +68,11 @@ def tongue() -> Part:
 def _arch(length: Array, front: float) -> tuple[Array, Array]:
     """Points (N, 3) of a dental arch at height zero, and outward normals, by signed length from the midline."""
     x = np.linspace(-3.2, 3.2, 641)
-    z = front - 0.16 * x**2 - 0.035 * x**4
+    z = front - ARCH[0] * x**2 - ARCH[1] * x**4
     run = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(z)))])
     run -= run[320]
     points = np.stack([np.interp(length, run, x), 0 * length, np.interp(length, run, z)], 1)
-    slope = -0.32 * points[:, 0] - 0.14 * points[:, 0] ** 3
+    slope = -2 * ARCH[0] * points[:, 0] - 4 * ARCH[1] * points[:, 0] ** 3
     normals = np.stack([-slope, 0 * slope, np.ones_like(slope)], 1)
     return points, normals / np.linalg.norm(normals, axis=1, keepdims=True)
 
@@ -76,7 +80,8 @@ def _arch(length: Array, front: float) -> tuple[Array, Array]:
 def _row(name: str, widths: tuple[float, ...], front: float, edge: float, gum: float) -> Part:
     """One row: five lines of points along the arch, four points to a tooth, furrows between teeth."""
     ends = np.concatenate([[0], np.cumsum(widths)])
-    within = np.array([0.0, 0.16, 0.5, 0.84])
+    # Close to where two teeth meet, so that each looks broad and the furrow narrow.
+    within = np.array([0.0, 0.09, 0.5, 0.91])
     half = np.concatenate([*(start + within * w for start, w in zip(ends[:-1], widths, strict=True)), ends[-1:]])
     part_of = np.concatenate([np.tile(within, len(widths)), [1.0]])
     kind = np.concatenate([np.repeat(np.arange(len(widths)), 4), [len(widths) - 1]])
@@ -87,11 +92,12 @@ def _row(name: str, widths: tuple[float, ...], front: float, edge: float, gum: f
     # Canines are pointed and the teeth behind them are thick.
     depth = np.interp(kind, (0, 2, 3, 5), (0.22, 0.35, 0.65, 0.85))
     direction = np.sign(gum - edge)
+    furrow = FURROW * (bulge == 0)
     biting = edge + direction * (0.11 * (1 - bulge) - 0.05 * (kind == 2) * bulge + 0.06 * (kind == 1))
     lines = (
         (0.0, gum + 0.05 * direction * bulge, -0.06),
-        (0.10 * bulge, 0.55 * gum + 0.45 * edge + 0 * biting, 0.0),
-        (0.05 * bulge, biting, -0.02),
+        (0.10 * bulge - furrow, 0.55 * gum + 0.45 * edge + 0 * biting, 0.0),
+        (0.05 * bulge - furrow, biting, -0.02),
         (0.02 * bulge - depth * 0.55, biting, 0.0),
         (-0.05 * bulge - depth, gum + 0 * biting, 0.0),
     )
