@@ -40,7 +40,16 @@ GEOMETRY = GeometryPreset(
 """Layers that suit a ball, coarse enough for a test."""
 
 SIZE = 64
-PRESET = replace(PREVIEW, geometry=GEOMETRY, picture_size=SIZE, basis_count=2, feature_size=4, tile_size=64, threads=1)
+PRESET = replace(
+    PREVIEW,
+    stage_one_share=0.3,
+    geometry=GEOMETRY,
+    picture_size=SIZE,
+    basis_count=2,
+    feature_size=4,
+    tile_size=64,
+    threads=1,
+)
 
 
 def ball_head() -> HeadModel:
