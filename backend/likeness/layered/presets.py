@@ -145,8 +145,8 @@ class Preset:
 PREVIEW = Preset(name="preview", seconds=460.0, stage_one_share=0.0, picture_size=256, basis_count=8)
 """A recognisable, animated head in eight minutes on two processor cores.
 
-It starts from hull shells: in so few minutes stage 1 costs faces more, by the steps that it takes from fine-tuning, than
-its surface gives them (measured in docs/learning.md).
+It starts from hull shells: in so few minutes stage 1 takes more from faces, in steps of fine-tuning, than its surface
+gives them (measured in docs/learning.md).
 """
 
 STANDARD = Preset(
