@@ -12,6 +12,7 @@ from likeness.capture.model import Capture
 from likeness.errors import LikenessError
 from likeness.layered import frames
 from likeness.layered.frames import face_mask, load_frames, without_background
+from likeness.layered.hull_field import in_main_memory
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,18 @@ def test_a_long_film_is_read_again_rather_than_kept(ball, monkeypatch):
         for kept, again in zip(whole.film(index), few.film(index), strict=True):
             assert torch.equal(kept, again)
     assert read == [name for index in (0, 1, 2) for name in (ball.frames[index], ball.mattes[index])]
+
+
+def test_geometry_is_made_in_main_memory_wherever_training_runs(ball, monkeypatch):
+    fetched: list[torch.Tensor] = []
+    fetch = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: fetched.append(tensor) or fetch(tensor))
+    there = replace(load_frames(ball, SIZE), device=torch.device("cuda"))
+    here = in_main_memory(there)
+    assert here.device.type == "cpu"
+    fetched.clear()
+    here.film(1)
+    assert [id(tensor) for tensor in fetched] == [id(tensor) for tensor in there.film(1)]
 
 
 def test_pictures_are_resized_by_area_with_their_cameras(ball):

@@ -11,7 +11,7 @@ from ..capture.model import Capture
 from .canonical import CanonicalHead, canonical_head, torso_is_still
 from .deformer import Deformer
 from .distance import canonical_box, head_distance, matte_hull, surface_distance
-from .frames import TrainingFrames
+from .frames import FilmedFrame, TrainingFrames
 from .geometry_preset import GeometryPreset
 from .grid import Grid
 
@@ -42,7 +42,11 @@ def in_main_memory(frames: TrainingFrames) -> TrainingFrames:
     """The frames with all tensors in main memory, where geometry is made: meshing libraries work nowhere else."""
     tensors = {entry.name: getattr(frames, entry.name) for entry in fields(frames)}
     moved = {name: value.cpu() for name, value in tensors.items() if isinstance(value, torch.Tensor)}
-    return replace(frames, **moved)
+
+    def film(index: int) -> FilmedFrame:
+        return FilmedFrame(*map(torch.Tensor.cpu, frames.film(index)))
+
+    return replace(frames, **moved, film=film, device=torch.device("cpu"))
 
 
 def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPreset) -> HullField:
