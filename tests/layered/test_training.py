@@ -15,6 +15,7 @@ from likeness.asset import write_layered_avatar
 from likeness.capture.model import Capture
 from likeness.errors import LikenessError
 from likeness.layered import training
+from likeness.layered.finetune import finetune
 from likeness.layered.frames import load_frames
 from likeness.layered.playback import Player
 from likeness.layered.training import bake_only, train
@@ -82,7 +83,7 @@ def test_stage_one_fits_into_the_time_too(capture, tmp_path):
     # Stages look at the clock between their steps; fields, meshes and charts of this size take about a second each.
     assert time.monotonic() - start < 24
     assert {"train_s", "bake_s", "finetune_s"} <= set(avatar.report["training"])
-    assert (tmp_path / "decoder.safetensors").exists()
+    assert (tmp_path / "stage-one" / "stage_one.safetensors").exists()
 
 
 def test_an_interrupt_leaves_a_clear_state(capture, tmp_path, monkeypatch):
@@ -100,6 +101,23 @@ def test_an_interrupt_leaves_a_clear_state(capture, tmp_path, monkeypatch):
 def test_an_empty_folder_holds_no_avatar(tmp_path):
     with pytest.raises(LikenessError, match="no avatar yet"):
         bake_only(tmp_path)
+
+
+@pytest.mark.parametrize("keep_look", [False, True])
+def test_only_with_its_look_stage_ones_decoder_goes_on(capture, tmp_path, monkeypatch, keep_look):
+    """Textures made anew have features that stage 1's decoder has never seen."""
+    begun: list[bool] = []
+
+    def watched(*arguments, decoder, corrections, **numbers):
+        begun.append(decoder is not None and corrections is not None)
+        return finetune(*arguments, decoder=decoder, corrections=corrections, **numbers)
+
+    monkeypatch.setattr(training, "finetune", watched)
+    stage_one = replace(PRESET.geometry.stage_one, steps=3, keep_look=keep_look)
+    geometry = replace(PRESET.geometry, stage_one=stage_one)
+    preset = replace(PRESET, stage_one_share=0.4, geometry=geometry, fine_tuning=replace(PRESET.fine_tuning, steps=2))
+    train(capture, preset, tmp_path, seconds=20)
+    assert begun == [keep_look]
 
 
 def test_without_training_frames_there_is_nothing_to_learn(capture, tmp_path):

@@ -142,11 +142,18 @@ class Preset:
         return TextureLayout(self.basis_count, self.basis_count, self.feature_size)
 
 
-PREVIEW = Preset(name="preview", seconds=460.0, stage_one_share=0.0, picture_size=256, basis_count=8)
+PREVIEW = Preset(
+    name="preview",
+    seconds=460.0,
+    stage_one_share=0.12,
+    picture_size=256,
+    basis_count=8,
+    geometry=GeometryPreset(stage_one=StageOnePreset(geometry_start=1.0)),
+)
 """A recognisable, animated head in eight minutes on two processor cores.
 
-It starts from hull shells: in so few minutes stage 1 takes more from faces, in steps of fine-tuning, than its surface
-gives them (measured in docs/learning.md).
+Its stage 1 learns what follows the torso and leaves the surface as mattes carved it: a surface learnt in so few minutes
+makes wisps of hair where the head turns farther than it was filmed (measured in docs/learning.md).
 """
 
 STANDARD = Preset(

@@ -7,7 +7,7 @@ where steps alone decide when it ends, it ends as if nothing had happened, bit f
     head.safetensors        the head model
     stage-one/              the learned surface
     proxies.safetensors     baked layers with their first textures
-    decoder.safetensors     the decoder and corrections they came with
+    decoder.safetensors     the decoder and corrections they came with, where the learned look is kept
     finetuned.safetensors   textures, decoder and corrections as fine-tuning left them
     checkpoint.safetensors  the state of the stage at work, about twice a minute
     progress.json           how far the job is, once a second
@@ -260,8 +260,11 @@ def _bake(
         if learns:
             learned = learned or load_stage_one(out / _STAGE_ONE, frames, capture, preset)
             proxies = bake(learned, frames, capture, preset)
-            parts = {"decoder": learned.decoder, "corrections": learned.corrections}
-            save_arrays(module_arrays(parts), out / _DECODER)
+            if preset.geometry.stage_one.keep_look:
+                # Textures that pictures were projected into anew have other features than stage 1's decoder was learnt
+                # with. Going on from it, and from corrections, cost faces 0.8 to 1.3 dB (docs/learning.md).
+                parts = {"decoder": learned.decoder, "corrections": learned.corrections}
+                save_arrays(module_arrays(parts), out / _DECODER)
         else:
             proxies = hull_proxies(frames, capture, preset)
         save_proxies(proxies, out / _PROXIES)
@@ -336,7 +339,7 @@ def bake_only(out: Path) -> LayeredAvatar:
     Raises
     ------
     LikenessError
-        If the folder holds no baked layers and decoder yet.
+        If the folder holds no baked layers and decoder yet: without a learned look, fine-tuning must have begun.
     """
     try:
         head = load_head(out / _HEAD)
@@ -344,7 +347,7 @@ def bake_only(out: Path) -> LayeredAvatar:
         log = json.loads((out / "training.json").read_text("utf-8"))
         textures, learnt = _learnt_so_far(out, proxies)
     except (FileNotFoundError, LikenessError):
-        raise LikenessError(f"{out} holds no avatar yet: go on training there until the layers are baked.") from None
+        raise LikenessError(f"{out} holds no avatar yet: go on training there until fine-tuning has begun.") from None
     decoder = _decoder(proxies, int(log["preset"]["hidden_size"]))
     restore_modules({"decoder": decoder}, learnt)
     training = {"preset": log["preset"]["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
