@@ -1,4 +1,4 @@
-"""From the sample capture to figures and pictures, by the commands that a user types, with little time to learn."""
+"""From the sample capture to figures and pictures, by the commands that a user types, with few steps to learn."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from likeness.cli.main import main
 from likeness.evaluate.metrics import psnr
 from likeness.evaluate.pictures import truth
 
-SECONDS = "25"
+STEPS = 120
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,9 @@ def folder(tmp_path_factory) -> Path:
     words = ["train", str(folder / "capture"), str(folder / "avatar.glb"), "--job", str(folder / "job")]
     small = ["stage_one_share=0.0", "picture_size=128", "basis_count=4", "tile_size=96", "threads=1"]
     small += ["geometry.core_faces=1500", "geometry.head_faces=3000", "geometry.shell_faces=1500"]
+    small += [f"fine_tuning.steps={STEPS}"]
     words += [part for change in small for part in ("--set", change)]
-    assert main([*words, "--seconds", SECONDS, "--json", str(folder / "train.json")]) == 0
+    assert main([*words, "--seconds", "inf", "--json", str(folder / "train.json")]) == 0
     return folder
 
 
@@ -36,11 +37,9 @@ def evaluation(folder: Path) -> Path:
     return out
 
 
-def test_training_keeps_to_its_time_and_tells_what_it_did(folder: Path):
+def test_training_tells_what_it_did(folder: Path):
     told = json.loads((folder / "train.json").read_text())["training"]
-    # A slow machine may overrun by what filling unseen texels and export take.
-    assert told["total_s"] < 3 * float(SECONDS)
-    assert told["steps"] > 20
+    assert told["steps"] == STEPS and told["total_s"] > told["finetune_s"] > 0
     assert told["frames"] == 128 and told["held_out_frames"] == 32
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from balls import HAIR_RADIUS, ball_capture
+from likeness.layered import stage_one, stage_one_state
 from likeness.layered.bake import bake, fill_textures
 from likeness.layered.baked_texels import baked_texels, dilated
 from likeness.layered.compositing import linear_to_srgb
@@ -114,3 +115,16 @@ def test_stage_one_learns_saves_and_bakes(scene, tmp_path):
     # The same surface, another look.
     torch.testing.assert_close(projected.positions, baked.positions)
     assert (projected.textures - baked.textures).abs().mean() > 0.01
+
+
+def test_a_surface_that_shall_not_move_stays_where_mattes_carved_it(scene, monkeypatch):
+    capture, frames = scene
+    meshed: list[int] = []
+    once = stage_one_state.extracted
+    monkeypatch.setattr(stage_one, "extracted", lambda *parts: meshed.append(1) or once(*parts))
+    still = replace(GEOMETRY.stage_one, steps=8, geometry_start=1.0)
+    assert still.extraction_steps
+    preset = replace(PRESET, geometry=replace(GEOMETRY, stage_one=still))
+    learned = train_stage_one(frames, capture, preset, seconds=600)
+    assert all((shift == 0).all() for shift in stage_one_state.residuals(learned))
+    assert not meshed

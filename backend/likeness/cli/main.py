@@ -24,7 +24,7 @@ COMMANDS = {
     "sample": "copy the sample capture that comes with Likeness",
     "train": "learn an avatar from a capture: capture in, avatar.glb out",
     "job": "tell how far a training job is; let it pause, go on or stop",
-    "bake": "write the avatar that a training job has learnt so far, without fine-tuning",
+    "bake": "write the avatar that a training job has learnt so far, once fine-tuning has begun",
     "eval": "measure an avatar on frames that it has not seen",
     "ablate": "learn avatars with one number changed at a time, and tell what each is worth",
     "render": "render an avatar to a picture, without Blender",

@@ -57,7 +57,7 @@ class StageOnePreset:
         Grid cell of the layers' extraction during training, metres; hits are refined onto the level set, so it may be
         coarse.
     extraction_steps : tuple of float
-        When layers are extracted anew, as parts of the run, 0..1.
+        When layers are extracted anew, as parts of the run, 0..1; not before the surface moves.
     pixels : int
         Pixels per step.
     table_rate, network_rate, decoder_rate : float
@@ -67,7 +67,7 @@ class StageOnePreset:
     torso_rate : float
         Adam's step size of the torso's share, logits.
     geometry_start : float
-        Part of the run after which the surface moves.
+        Part of the run after which the surface moves; from 1 on it stays, and only what is on it is learnt.
     torso_weight : float
         Weight of the torso's shifts.
     mask_weight, roughness_weight, skin_weight : float

@@ -145,7 +145,8 @@ def begun(state: StageOne, preset: Preset, random: np.random.Generator, restored
         for table, values in zip(_shaping(state), restored.within("extracted").values(), strict=True):
             table.data.copy_(tensor(values))
     layers = extracted(state, preset)
-    course = Course(optimiser, correcting, random, layers, residuals(state), list(numbers.extraction_steps))
+    pending = [part for part in numbers.extraction_steps if part > numbers.geometry_start]
+    course = Course(optimiser, correcting, random, layers, residuals(state), pending)
     if restored is not None:
         restore_modules(state.modules, restored)
         restore_optimiser(optimiser, restored)
