@@ -21,7 +21,10 @@ TEAM_PRESET = replace(
     geometry=replace(
         PRESET.geometry,
         # Layers are extracted once: how a level set is cut into triangles may jump with the last digit.
-        stage_one=replace(PRESET.geometry.stage_one, steps=STEPS, extraction_steps=(), geometry_start=0.0),
+        # Stage 1's look is kept, so that its decoder and corrections are compared too.
+        stage_one=replace(
+            PRESET.geometry.stage_one, steps=STEPS, extraction_steps=(), geometry_start=0.0, keep_look=True
+        ),
     ),
     fine_tuning=replace(PRESET.fine_tuning, steps=STEPS, correction_start=0.0),
 )

@@ -36,7 +36,7 @@ MOMENTS = (
     f"{LAYERED}.training:save_finetuned:1",
     f"{LAYERED}.training:_filled:1",
 )
-OUTCOMES = ("stage-one/stage_one.safetensors", "proxies.safetensors", "decoder.safetensors", "finetuned.safetensors")
+OUTCOMES = ("stage-one/stage_one.safetensors", "proxies.safetensors", "finetuned.safetensors")
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 is a matter of Unix")
 
