@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from balls import ball_head
-from likeness.layered.canonical import Attributes, canonical_head, canonical_pose, torso_is_still
+from likeness.layered.canonical import Attributes, canonical_head, canonical_pose
 from likeness.rig import AVATAR_JOINTS, POSED_JOINTS
 
 
@@ -38,14 +38,12 @@ def test_what_followed_the_root_alone_follows_the_still_body():
     assert not canonical.attributes.skin_weights[:, 0].any()
 
 
-def test_a_swaying_root_carries_the_torso_but_a_turning_one_does_not():
-    sway, turn = 0.01 * np.eye(3), 0.3 * np.eye(3)
-    assert not torso_is_still(sway, 0.3 * sway)
-    assert torso_is_still(turn, 0.3 * sway)
-    assert torso_is_still(sway, turn)
+def test_a_torso_follows_the_root_by_a_share():
     head = ball_head()
-    following = canonical_head(head, (), still_torso=False).attributes.skin_weights
-    np.testing.assert_array_equal(following[:, :5], head.skin_weights)
+    weights = canonical_head(head, (), torso_follows=0.7).attributes.skin_weights
+    np.testing.assert_allclose(weights[:, 0], 0.7 * head.skin_weights[:, 0])
+    np.testing.assert_allclose(weights[:, AVATAR_JOINTS.index("body")], 0.3 * head.skin_weights[:, 0], atol=1e-7)
+    np.testing.assert_array_equal(weights[:, 1:5], head.skin_weights[:, 1:])
 
 
 def test_attributes_are_picked_together():

@@ -75,7 +75,7 @@ def test_the_canonical_pose_leaves_points_where_they_are(head, deformer, points)
 def test_the_kernel_says_the_same(head, deformer, points, threads):
     """Without gradients, for points whose neighbours are known, one kernel does it all: the torso's share too."""
     generator = torch.Generator().manual_seed(0)
-    torso = TorsoShare(Grid.over([-0.2] * 3, [0.2] * 3, 0.02), still=False)
+    torso = TorsoShare(Grid.over([-0.2] * 3, [0.2] * 3, 0.02))
     with torch.no_grad():
         torso.shifts.copy_(torch.randn(torso.shifts.shape, generator=generator))
     # Here some points follow root and head alike, so that there is something to share.

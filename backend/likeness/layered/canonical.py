@@ -25,9 +25,6 @@ OPENING_EXPRESSION = "jawOpen"
 OPENING_WEIGHT = 0.5
 OPENING_ANGLE = 0.3
 
-SWAY = (0.05, 0.01)
-"""Largest sway of a torso: range of the root's rotation vector, radians, and of its translation, metres."""
-
 _BROW_LANDMARKS = [105, 334]
 
 
@@ -75,8 +72,8 @@ class CanonicalHead:
         Its skinning transforms.
     attributes : Attributes
         Of the head's own vertices.
-    still_torso : bool
-        Whether the torso follows the ``body`` joint; the root if not.
+    torso_follows : float
+        How much of the root's motion the torso follows, 0..1; the rest of its weight is the ``body`` joint's.
     """
 
     model: HeadModel
@@ -87,7 +84,7 @@ class CanonicalHead:
     features: Array
     transforms: Array
     attributes: Attributes
-    still_torso: bool
+    torso_follows: float
 
     def to_canonical(self, rest_points: Array, attributes: Attributes) -> Array:
         """Canonical positions (N, 3) of rest points (N, 3)."""
@@ -116,22 +113,7 @@ def canonical_pose(head: HeadModel) -> Pose:
     return Pose(expression, joint_rotations=rotations)
 
 
-def torso_is_still(root_rotation: npt.ArrayLike, root_translation: npt.ArrayLike) -> bool:
-    """Whether a tracked root moves so much that it must be the head's motion, which shoulders do not follow.
-
-    Trackers put a head's motion into the root. Where joints are known, as in rendered captures, the root carries the
-    torso, and sways by less than :data:`SWAY`.
-
-    Parameters
-    ----------
-    root_rotation, root_translation : (N, 3)
-        Of all frames.
-    """
-    turn, shift = (np.ptp(np.asarray(values), axis=0).max() for values in (root_rotation, root_translation))
-    return bool(turn > SWAY[0] or shift > SWAY[1])
-
-
-def canonical_head(head: HeadModel, identity: npt.ArrayLike, still_torso: bool = True) -> CanonicalHead:
+def canonical_head(head: HeadModel, identity: npt.ArrayLike, torso_follows: float = 0.0) -> CanonicalHead:
     """A subject's head in canonical space.
 
     Parameters
@@ -139,9 +121,9 @@ def canonical_head(head: HeadModel, identity: npt.ArrayLike, still_torso: bool =
     head : HeadModel
     identity : (<= I,)
         Identity coefficients.
-    still_torso : bool
-        Whether the head model's root weight goes to the avatar's ``body`` joint: what follows the root alone are
-        shoulders, and they stay still while the head turns.
+    torso_follows : float
+        How much of the head model's root weight stays with the root, 0..1; the rest goes to the avatar's ``body``
+        joint, which never moves. What follows the root alone are shoulders; :mod:`.sway` tells how they move.
 
     Returns
     -------
@@ -152,9 +134,8 @@ def canonical_head(head: HeadModel, identity: npt.ArrayLike, still_torso: bool =
     pose = canonical_pose(head)
     weights = np.zeros((len(rest), len(AVATAR_JOINTS)), np.float32)
     weights[:, : len(JOINTS)] = head.skin_weights
-    if still_torso:
-        weights[:, AVATAR_JOINTS.index("body")] = weights[:, 0]
-        weights[:, 0] = 0
+    weights[:, AVATAR_JOINTS.index("body")] = (1 - torso_follows) * weights[:, 0]
+    weights[:, 0] *= torso_follows
     attributes = Attributes(
         np.ascontiguousarray(head.expression_basis.transpose(1, 2, 0)),
         np.ascontiguousarray(head.pose_correctives.transpose(1, 2, 0)),
@@ -162,9 +143,9 @@ def canonical_head(head: HeadModel, identity: npt.ArrayLike, still_torso: bool =
     )
     transforms = skinning_transforms(pose, joints)
     features = corrective_features(pose.joint_rotations)
-    unmoved = CanonicalHead(head, rest, rest, joints, pose, features, transforms, attributes, still_torso)
+    unmoved = CanonicalHead(head, rest, rest, joints, pose, features, transforms, attributes, torso_follows)
     points = unmoved.to_canonical(rest, attributes)
-    return CanonicalHead(head, rest, points, joints, pose, features, transforms, attributes, still_torso)
+    return CanonicalHead(head, rest, points, joints, pose, features, transforms, attributes, torso_follows)
 
 
 def brow_height(head: CanonicalHead) -> float:

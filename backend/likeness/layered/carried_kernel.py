@@ -22,13 +22,13 @@ _Weights = wp.types.vector(length=6, dtype=wp.float32)
 
 @wp.struct
 class Limits:
-    """Distances, metres, at which things begin to change, and over what lengths; and the torso's joint, or -1."""
+    """Distances, metres, at which things begin to change, and over what lengths; and whether the torso's share does."""
 
     fade_start: float
     fade_length: float
     narrow_start: float
     wide_start: float
-    torso: int
+    torso: bool
 
 
 @wp.func
@@ -44,22 +44,24 @@ def _blurred(point: wp.vec3, grid: Lattice, blurred: wp.array2d[float], first: i
 
 
 @wp.func
-def _with_torso(point: wp.vec3, weights: _Weights, joint: int, grid: Lattice, shifts: wp.array[float]) -> _Weights:
+def _with_torso(point: wp.vec3, weights: _Weights, grid: Lattice, shifts: wp.array[float]) -> _Weights:
     cell = cell_of(point, grid)
     shift = wp.float32(0.0)
     for corner in range(8):
         shift += corner_share(cell, corner) * shifts[corner_entry(cell, corner, grid)]
-    share = weights[joint]
+    # Root and body, see TorsoShare.
+    share = weights[0] + weights[5]
+    if share <= 0.0 or share >= 1.0 - 1.0e-6:
+        return weights
     certain = wp.clamp(share, 0.01, 0.99)
     doubt = wp.min(share * (1.0 - share) / 0.02, 1.0)
     moved = 1.0 / (1.0 + wp.exp(-(wp.log(certain / (1.0 - certain)) + doubt * shift)))
     moved = wp.clamp(share + doubt * (moved - certain), 0.0, 1.0)
     result = _Weights()
-    for other in range(6):
-        result[other] = weights[other]
-        if share < 1.0:
-            result[other] = weights[other] * (1.0 - moved) / wp.max(1.0 - share, 1.0e-6)
-    result[joint] = moved
+    for joint in range(6):
+        result[joint] = weights[joint] * (1.0 - moved) / (1.0 - share)
+    result[0] = weights[0] * moved / share
+    result[5] = weights[5] * moved / share
     return result
 
 
@@ -127,8 +129,8 @@ def _carry(
         second = wp.clamp((nearest - limits.wide_start) / length, 0.0, 1.0)
         soft = (1.0 - second) * _blurred(point, grid, blurred, 0) + second * _blurred(point, grid, blurred, 6)
         carried = (1.0 - first) * carried + first * soft
-    if limits.torso >= 0:
-        carried = _with_torso(point, carried, limits.torso, torso_grid, shifts)
+    if limits.torso:
+        carried = _with_torso(point, carried, torso_grid, shifts)
     carried = _strongest(carried)
     displacements[index] = move / total * wp.exp(-wp.max(nearest - limits.fade_start, 0.0) / limits.fade_length)
     for joint in range(6):
@@ -214,7 +216,7 @@ def carried(
     fade: tuple[float, float],
     softening: tuple[float, float],
     soft: tuple[Grid, torch.Tensor],
-    torso: tuple[Grid, torch.Tensor, int] | None,
+    torso: tuple[Grid, torch.Tensor] | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Displacements (N, 3) and skin weights (N, 6) at points, without gradients.
 
@@ -230,16 +232,16 @@ def carried(
         See ``CarriedMotion``.
     soft : grid and (X * Y * Z, 12) float32
         Blurred skin weights.
-    torso : grid, (X' * Y' * Z', 1) float32 and joint, optional
+    torso : grid and (X' * Y' * Z', 1) float32, optional
         The torso's learned share.
     """
     displacements, weights = torch.empty_like(points), points.new_empty(len(points), 6)
     limits = Limits()
     limits.fade_start, limits.fade_length = fade
     limits.narrow_start, limits.wide_start = softening
-    limits.torso = -1 if torso is None else torso[2]
+    limits.torso = torso is not None
     grid, blurred = soft
-    torso_grid, shifts = (grid, points.new_zeros(1)) if torso is None else torso[:2]
+    torso_grid, shifts = (grid, points.new_zeros(1)) if torso is None else torso
     shared = [
         warp_view(vertices.contiguous(), wp.vec3),
         warp_view(table.contiguous()),

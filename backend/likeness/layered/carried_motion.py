@@ -95,7 +95,7 @@ class CarriedMotion:
     def _by_kernel(
         self, points: torch.Tensor, table: torch.Tensor, found: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        torso = None if self.torso is None else (self.torso.grid, self.torso.shifts, self.torso.joint)
+        torso = None if self.torso is None else (self.torso.grid, self.torso.shifts)
         soft = (self.grid, self.blurred)
         return carried(
             points,

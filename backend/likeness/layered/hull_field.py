@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from ..capture.model import Capture
-from .canonical import CanonicalHead, canonical_head, torso_is_still
+from .canonical import CanonicalHead, canonical_head
 from .deformer import Deformer
 from .distance import canonical_box, head_distance, matte_hull, surface_distance
 from .frames import FilmedFrame, TrainingFrames
 from .geometry_preset import GeometryPreset
 from .grid import Grid
+from .sway import torso_follows
 
 HULL_CELL = 0.006
 """Grid cell of the matte hull, metres: mattes are smooth, and every node is projected into many pictures."""
@@ -51,9 +52,8 @@ def in_main_memory(frames: TrainingFrames) -> TrainingFrames:
 
 def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPreset) -> HullField:
     """The distance field of a captured person, carved from the head model and mattes."""
-    seen = list(frames.training)
-    still = torso_is_still(capture.root_rotation[seen], capture.root_translation[seen])
-    head = canonical_head(capture.head, capture.identity, still)
+    head = canonical_head(capture.head, capture.identity)
+    head = canonical_head(capture.head, capture.identity, torso_follows(frames, head.joints))
     low, high = canonical_box(frames, capture, head, margin=max(preset.shell_levels) + 2 * preset.cell)
     grid = Grid.over(low, high, preset.cell)
     deformer = Deformer(head, low, high)

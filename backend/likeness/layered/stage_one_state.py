@@ -120,7 +120,7 @@ def initial(field: HullField, frames: TrainingFrames, preset: Preset) -> StageOn
         networks.radiance,
         AppearanceDecoder(9 + expressions, preset.feature_size, preset.basis_count, hidden_size=preset.hidden_size),
         PoseCorrections(len(frames), expressions),
-        TorsoShare(field.grid, field.head.still_torso),
+        TorsoShare(field.grid),
         networks.deformer,
         [],
     )

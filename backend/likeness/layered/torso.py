@@ -1,7 +1,7 @@
 """Learning what follows the torso: clothes around the neck do not move as the skin beneath them does.
 
-A correction on a coarse grid shifts weight between the torso's joint and all others, but only where a point follows
-both: nothing lets go of the head altogether, or of the torso.
+A correction on a coarse grid shifts weight between the torso's joints, root and body, and all others, but only where a
+point follows both: nothing lets go of the head altogether, or of the torso.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ CELL = 0.02
 """Of the correction's grid, metres."""
 
 _CERTAIN = 0.02
+_ALL = 1 - 1e-6
+"""A share from which on a point follows nothing but the torso: sums of weights are rounded."""
+
+_TORSO = [JOINTS.index("root"), AVATAR_JOINTS.index("body")]
 
 
 class TorsoShare(torch.nn.Module):
@@ -26,32 +30,29 @@ class TorsoShare(torch.nn.Module):
     ----------
     grid : Grid
         Its box is covered.
-    still : bool
-        Whether the torso is the avatar's ``body`` joint, or its root.
     """
 
-    def __init__(self, grid: Grid, still: bool) -> None:
+    def __init__(self, grid: Grid) -> None:
         super().__init__()
         self.grid = grid.with_cell(CELL)
-        self.joint = AVATAR_JOINTS.index("body") if still else JOINTS.index("root")
         self.shifts = torch.nn.Parameter(torch.zeros(int(np.prod(self.grid.shape)), 1))
 
     def forward(self, points: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Skin weights (N, 6) at canonical points (N, 3) with the torso's share corrected; rows sum to one."""
         # At a share of zero or one the logit has no end, and nothing is in doubt. That is so for most of a head.
-        unsure = ((weights[:, self.joint] > 0) & (weights[:, self.joint] < 1)).nonzero()[:, 0]
-        return weights.index_copy(0, unsure, self._shifted(points[unsure], weights[unsure]))
+        share = weights[:, _TORSO].sum(1)
+        unsure = ((share > 0) & (share < _ALL)).nonzero()[:, 0]
+        return weights.index_copy(0, unsure, self._shifted(points[unsure], weights[unsure], share[unsure]))
 
-    def _shifted(self, points: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        share = weights[:, self.joint]
+    def _shifted(self, points: torch.Tensor, weights: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         shift, _ = interpolated(self.shifts, self.grid, points)
         doubt = (share * (1 - share) / _CERTAIN).clamp(max=1)
         moved = torch.sigmoid(torch.logit(share.clamp(0.01, 0.99)) + doubt * shift)
-        moved = share + doubt * (moved - share.clamp(0.01, 0.99))
-        moved = moved.clamp(0, 1)
-        scaled = weights * ((1 - moved) / (1 - share).clamp(min=1e-6))[:, None]
-        column = torch.arange(weights.shape[1], device=weights.device) == self.joint
-        return torch.where(column, moved[:, None], scaled)
+        moved = (share + doubt * (moved - share.clamp(0.01, 0.99))).clamp(0, 1)
+        torso = torch.zeros(weights.shape[1], dtype=torch.bool, device=weights.device)
+        torso[_TORSO] = True
+        factors = torch.where(torso, (moved / share)[:, None], ((1 - moved) / (1 - share))[:, None])
+        return weights * factors
 
     def roughness(self) -> torch.Tensor:
         """Mean square of the shifts and of their differences between neighbours: no shift without a reason."""
