@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from balls import SIZE, filmed_ball
 from likeness.asset import write_layered_avatar
+from likeness.asset.pictures import decode_png, split_tiles
 from likeness.capture.model import Capture
 from likeness.errors import LikenessError
 from likeness.layered import training
@@ -74,6 +75,20 @@ def test_the_job_folder_holds_the_avatar_too(avatar, capture, job):
     again = bake_only(job)
     assert _error(again, capture, 3) < 0.03
     assert again.expression_names == avatar.expression_names
+
+
+def test_bases_may_share_one_opacity(capture, tmp_path):
+    """As in the paper's own code; the file has one for each basis, and they are alike."""
+    steps = replace(PRESET.fine_tuning, steps=40)
+    avatar = train(capture, replace(PRESET, shared_alpha=True, fine_tuning=steps), tmp_path, seconds=60)
+    side = avatar.tile_size + 2 * avatar.gutter
+    seen = 0
+    for layer in avatar.layers:
+        first, second = (tile[..., 3] for tile in split_tiles(decode_png(layer.bases), side)[:2])
+        np.testing.assert_array_equal(first, second)
+        seen += int(first.any())
+    assert seen == len(avatar.layers)
+    assert _error(avatar, capture, 3) < 0.05
 
 
 def test_stage_one_fits_into_the_time_too(capture, tmp_path):

@@ -1,4 +1,4 @@
-"""Adam for per-frame corrections: a frame's row moves only when the frame was seen."""
+"""Per-frame corrections: what keeps them plausible, and an Adam that moves a frame's row only when it was seen."""
 
 from __future__ import annotations
 
@@ -10,6 +10,32 @@ from .learning_state import Arrays, array, tensor
 from .presets import FineTuningPreset
 
 _FIRST_DECAY, _SECOND_DECAY = 0.8, 0.99
+
+
+def correction_loss(
+    corrections: PoseCorrections, index: int, training: tuple[int, ...], numbers: FineTuningPreset
+) -> torch.Tensor:
+    """What a frame's corrections cost: expressions that are not small, and a change that its neighbours do not share.
+
+    Parameters
+    ----------
+    corrections : PoseCorrections
+    index : int
+        Of a training frame; gradients reach its corrections alone.
+    training : tuple of int
+        Training frames; others have no corrections, and are nobody's neighbours.
+    numbers : FineTuningPreset
+        Gives the weights.
+    """
+    loss = numbers.expression_weight * corrections.expression[index].square().sum()
+    if not numbers.temporal_weight or index - 1 not in training or index + 1 not in training:
+        return loss
+    for parameter, rate in _rates(corrections, numbers):
+        if rate == 0:
+            continue
+        expected = 0.5 * (parameter[index - 1] + parameter[index + 1]).detach()
+        loss = loss + numbers.temporal_weight * ((parameter[index] - expected) / rate).square().sum()
+    return loss
 
 
 class CorrectionOptimiser:
@@ -26,13 +52,7 @@ class CorrectionOptimiser:
     """
 
     def __init__(self, corrections: PoseCorrections, numbers: FineTuningPreset) -> None:
-        self._rates = [
-            (corrections.expression, numbers.expression_rate),
-            (corrections.root_rotation, numbers.rotation_rate),
-            (corrections.root_translation, numbers.translation_rate),
-            (corrections.neck_rotation, numbers.rotation_rate),
-            (corrections.camera_shift, numbers.translation_rate),
-        ]
+        self._rates = _rates(corrections, numbers)
         self._first = [torch.zeros_like(parameter) for parameter, _ in self._rates]
         self._second = [torch.zeros_like(parameter) for parameter, _ in self._rates]
         self._visits = [0] * len(corrections.expression)
@@ -70,3 +90,14 @@ class CorrectionOptimiser:
             mean = first[index] / (1 - _FIRST_DECAY**visit)
             spread = (second[index] / (1 - _SECOND_DECAY**visit)).sqrt()
             parameter[index] -= rate * decay * mean / (spread + 1e-12)
+
+
+def _rates(corrections: PoseCorrections, numbers: FineTuningPreset) -> list[tuple[torch.nn.Parameter, float]]:
+    """All corrections with their step sizes."""
+    return [
+        (corrections.expression, numbers.expression_rate),
+        (corrections.root_rotation, numbers.rotation_rate),
+        (corrections.root_translation, numbers.translation_rate),
+        (corrections.neck_rotation, numbers.rotation_rate),
+        (corrections.camera_shift, numbers.translation_rate),
+    ]

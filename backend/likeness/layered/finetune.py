@@ -22,7 +22,7 @@ from ..jobs.pace import part_done
 from ..jobs.watch import Watch
 from ..raster.interface import Rasteriser
 from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
-from .corrections import CorrectionOptimiser
+from .corrections import CorrectionOptimiser, correction_loss
 from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections, TorchPose
 from .finetune_state import Course, Scene, checkpoint_of, restore
@@ -229,7 +229,7 @@ def _loss(
     if numbers.distortion_weight:
         loss = loss + numbers.distortion_weight * distortion(layer_shares(alphas), 100 * proxies.levels)
     if correct:
-        loss = loss + numbers.expression_weight * scene.corrections.expression[index].square().sum()
+        loss = loss + correction_loss(scene.corrections, index, frames.training, numbers)
     return loss
 
 

@@ -51,6 +51,9 @@ class FineTuningPreset:
         Pull of each texel's bases towards their mean, per visit; keeps looks from being learnt off single frames.
     expression_weight : float
         Weight of the squared expression corrections.
+    temporal_weight : float
+        Weight of how far a frame's corrections are from the mean of its neighbours', squared, in units of the step
+        sizes: what a tracker gets wrong changes slowly.
     expression_noise : float
         Standard deviation of noise on the decoder's conditions.
     grazing_cosine : float
@@ -87,6 +90,7 @@ class FineTuningPreset:
     distortion_weight: float = 0.03
     agreement_weight: float = 0.0
     expression_weight: float = 0.02
+    temporal_weight: float = 0.0
     expression_noise: float = 0.02
     grazing_cosine: float = 0.4
     seen_threshold: float = 0.02
@@ -112,6 +116,9 @@ class Preset:
         Longer side of the pictures that are trained on, pixels.
     basis_count, feature_size, hidden_size : int
         B bases, D position-feature channels, H hidden units of the spatial network.
+    shared_alpha : bool
+        Whether a texel's bases share one opacity, as in the paper's own code; else each has its own, and opacity may
+        depend on view and expression.
     tile_size, gutter : int
         Texels of a layer's tile and of its border in the file.
     threads : int
@@ -129,6 +136,7 @@ class Preset:
     basis_count: int
     feature_size: int = 8
     hidden_size: int = 16
+    shared_alpha: bool = False
     tile_size: int = 256
     gutter: int = 4
     threads: int = 2
@@ -138,8 +146,8 @@ class Preset:
 
     @property
     def layout(self) -> TextureLayout:
-        """Channels of a texel: each basis has an opacity of its own, so that opacity may depend on the view."""
-        return TextureLayout(self.basis_count, self.basis_count, self.feature_size)
+        """Channels of a texel."""
+        return TextureLayout(self.basis_count, 1 if self.shared_alpha else self.basis_count, self.feature_size)
 
 
 PREVIEW = Preset(

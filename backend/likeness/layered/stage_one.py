@@ -23,6 +23,7 @@ from ..jobs.watch import Watch
 from ..raster.interface import Rasteriser
 from ..raster.warp_rasteriser import WarpRasteriser
 from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
+from .corrections import correction_loss
 from .deformation import TorchPose, camera_vertices, posed_vertices
 from .field_networks import fit_to_known, motion_loss
 from .finetune import filmed_light, random_background, target
@@ -247,7 +248,7 @@ def stage_one_loss(
         loss = loss + numbers.network.motion_weight * motion_loss(state.field, state.deformer, surface.hits.uv)
     if correct:
         loss = loss + numbers.torso_weight * state.torso.roughness()
-        loss = loss + tuning.expression_weight * state.corrections.expression[index].square().sum()
+        loss = loss + correction_loss(state.corrections, index, frames.training, tuning)
     return loss
 
 
