@@ -72,13 +72,13 @@ class FineTuningPreset:
         Their side, pixels.
     """
 
-    steps: int = 4000
+    steps: int = 8000
     pixels: int = 6000
     patch: int = 1
     face_share: float = 0.5
     rarity_weight: float = 0.6
     texture_rate: float = 0.02
-    decoder_rate: float = 1e-3
+    decoder_rate: float = 3e-3
     final_rate: float = 0.05
     rotation_rate: float = 4e-4
     translation_rate: float = 1e-4
@@ -90,7 +90,7 @@ class FineTuningPreset:
     distortion_weight: float = 0.03
     agreement_weight: float = 0.0
     expression_weight: float = 0.02
-    temporal_weight: float = 0.0
+    temporal_weight: float = 1e-3
     expression_noise: float = 0.02
     grazing_cosine: float = 0.4
     seen_threshold: float = 0.02
