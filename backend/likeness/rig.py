@@ -20,7 +20,7 @@ PARENTS = (-1, 0, 1, 1, 1)
 """Index of each joint's parent in :data:`JOINTS`; -1 for none."""
 
 AVATAR_JOINTS = (*JOINTS, "body")
-"""Joints of an avatar: the head model's, and one that never moves and carries shoulders and clothes."""
+"""Joints of an avatar: the head model's, and one that never moves; shoulders follow it, or the root, or both."""
 
 POSED_JOINTS = JOINTS[1:]
 """Joints whose rotations drive pose correctives, in the order of the corrective features."""
