@@ -52,8 +52,8 @@ def in_main_memory(frames: TrainingFrames) -> TrainingFrames:
 
 def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPreset) -> HullField:
     """The distance field of a captured person, carved from the head model and mattes."""
-    head = canonical_head(capture.head, capture.identity)
-    head = canonical_head(capture.head, capture.identity, torso_follows(frames, head.joints))
+    joints = capture.head.joints(capture.head.shaped(capture.identity))
+    head = canonical_head(capture.head, capture.identity, torso_follows(frames, joints))
     low, high = canonical_box(frames, capture, head, margin=max(preset.shell_levels) + 2 * preset.cell)
     grid = Grid.over(low, high, preset.cell)
     deformer = Deformer(head, low, high)
