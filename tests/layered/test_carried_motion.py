@@ -15,7 +15,7 @@ from likeness.layered.deformer import Deformer
 from likeness.layered.grid import Grid
 from likeness.layered.point_deformation import FrameDeformation, MeshMotion
 from likeness.layered.torso import TorsoShare
-from likeness.rig import Pose
+from likeness.rig import AVATAR_JOINTS, Pose
 
 CAMERA = Camera(
     64, 64, 120, 120, 32, 32, np.array([[0, 0, 1, 0.6], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1.0]], np.float32)
@@ -78,10 +78,10 @@ def test_the_kernel_says_the_same(head, deformer, points, threads):
     torso = TorsoShare(Grid.over([-0.2] * 3, [0.2] * 3, 0.02))
     with torch.no_grad():
         torso.shifts.copy_(torch.randn(torso.shifts.shape, generator=generator))
-    # Here some points follow root and head alike, so that there is something to share.
-    mixed = replace(head.attributes, skin_weights=head.attributes.skin_weights.copy())
-    mixed.skin_weights[:, 0], mixed.skin_weights[:, 1] = 0.3, mixed.skin_weights[:, 1] * 0.7
-    mixed.skin_weights[:, 2] *= 0.7
+    # Here points follow both of the torso's joints and the head alike, so that there is something to share.
+    mixed = replace(head.attributes, skin_weights=0.7 * head.attributes.skin_weights)
+    mixed.skin_weights[:, AVATAR_JOINTS.index("root")] += 0.2
+    mixed.skin_weights[:, AVATAR_JOINTS.index("body")] += 0.1
     softer = Deformer(replace(head, attributes=mixed), head.points.min(0) - 0.08, head.points.max(0) + 0.08)
     many = torch.as_tensor(np.tile(points, (10, 1)))
     change = torch.linspace(-0.3, 0.5, 38)

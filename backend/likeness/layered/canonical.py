@@ -72,8 +72,6 @@ class CanonicalHead:
         Its skinning transforms.
     attributes : Attributes
         Of the head's own vertices.
-    torso_follows : float
-        How much of the root's motion the torso follows, 0..1; the rest of its weight is the ``body`` joint's.
     """
 
     model: HeadModel
@@ -84,7 +82,6 @@ class CanonicalHead:
     features: Array
     transforms: Array
     attributes: Attributes
-    torso_follows: float
 
     def to_canonical(self, rest_points: Array, attributes: Attributes) -> Array:
         """Canonical positions (N, 3) of rest points (N, 3)."""
@@ -143,9 +140,9 @@ def canonical_head(head: HeadModel, identity: npt.ArrayLike, torso_follows: floa
     )
     transforms = skinning_transforms(pose, joints)
     features = corrective_features(pose.joint_rotations)
-    unmoved = CanonicalHead(head, rest, rest, joints, pose, features, transforms, attributes, torso_follows)
+    unmoved = CanonicalHead(head, rest, rest, joints, pose, features, transforms, attributes)
     points = unmoved.to_canonical(rest, attributes)
-    return CanonicalHead(head, rest, points, joints, pose, features, transforms, attributes, torso_follows)
+    return CanonicalHead(head, rest, points, joints, pose, features, transforms, attributes)
 
 
 def brow_height(head: CanonicalHead) -> float:
