@@ -5,6 +5,7 @@ from likeness.layered.canonical import canonical_head
 from likeness.layered.deformer import Deformer
 from likeness.layered.distance import canonical_box, head_distance, matte_hull, surface_distance
 from likeness.layered.grid import Grid
+from likeness.layered.hair_thickness import head_viewpoints
 
 CELL = 0.006
 
@@ -57,14 +58,29 @@ def test_hull_contains_what_was_filmed_and_little_more(scene):
     assert beside.sum() > 20 and (hull[beside] > 0).all()
 
 
-def test_surface_unites_head_and_hair_but_hangs_no_hair_before_the_face(scene):
+@pytest.fixture(scope="module")
+def surface(scene):
     capture, frames, head, deformer, grid = scene
     hull = matte_hull(frames, capture, head, deformer, grid=grid, count=6)
-    values = surface_distance(head, head_distance(head, grid), hull, grid)
+    viewpoints = head_viewpoints(frames, capture, head, list(frames.training))
+    return surface_distance(head, head_distance(head, grid), hull, grid, viewpoints)
+
+
+def test_surface_unites_head_and_hair_but_hangs_no_hair_before_the_face(scene, surface):
+    *_, grid = scene
+    values = surface
     assert grid.sample(values, np.array([[0, 0.9 * RADIUS, 0]], np.float32))[0] < 0
     between = 0.5 * (RADIUS + HAIR_RADIUS)
     assert grid.sample(values, np.array([[0, between, 0]], np.float32))[0] < 0
     assert grid.sample(values, np.array([[0, 0, between]], np.float32))[0] > 0
+
+
+def test_surface_ends_behind_the_head_where_hair_does(scene, surface):
+    *_, grid = scene
+    # No picture shows where; beside and above the head all show that hair is 2 cm thick.
+    behind = np.array([[0, 0, -HAIR_RADIUS + CELL], [0, 0, -HAIR_RADIUS - CELL]], np.float32)
+    inside, outside = grid.sample(surface, behind)
+    assert inside < 0 < outside
 
 
 def test_box_holds_everything_that_mattes_show(scene):

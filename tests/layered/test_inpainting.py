@@ -14,7 +14,7 @@ from likeness.head.model import HeadModel
 from likeness.layered.decoder import AppearanceDecoder
 from likeness.layered.deformation import PoseCorrections, TorchPose
 from likeness.layered.export import export_avatar
-from likeness.layered.inpainting import inpainted, seen_weights
+from likeness.layered.inpainting import SeenTexels, inpainted, seen_texels
 from likeness.layered.playback import Player
 from likeness.layered.texel_surface import texel_surface
 from likeness.layered.texels import TexelTable
@@ -25,8 +25,8 @@ from tiny_training import blank_proxies, poses, rendered, training_frames
 @pytest.fixture(scope="module")
 def proxies():
     plain = blank_proxies()
-    # Layer 0 is an inner, opaque one; the others are shells.
-    return replace(plain, levels=torch.tensor([-0.004, 0.002, 0.008]))
+    # A core, the cover and a loose shell.
+    return replace(plain, levels=torch.tensor([-0.004, 0.001, 0.008]))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,8 @@ def test_frames_see_the_front_and_not_the_back(proxies, surface, decoder):
     frames = training_frames(4, held_out=0)
     table = TexelTable(proxies.textures, proxies.layout)
     corrections = PoseCorrections(len(frames), len(EXPRESSIONS))
-    seen = seen_weights(proxies, table, decoder, frames, corrections, WarpRasteriser(), count=4)
+    looked = seen_texels(proxies, table, decoder, frames, corrections, WarpRasteriser(), count=4)
+    seen = looked.weights
     outermost, normals = surface.covered[-1], surface.normals[-1]
     assert seen[-1][outermost & (normals[..., 2] < -0.6)].max() == 0
     assert (seen[-1][outermost & (normals[..., 2] > 0.6)] > 0).all()
@@ -64,6 +65,7 @@ def test_frames_see_the_front_and_not_the_back(proxies, surface, decoder):
     pixels = [float((frames.film(index).matte > 0).sum()) for index in range(len(frames))]
     assert seen[-1].sum() == pytest.approx(np.mean(pixels), rel=1e-3)
     assert seen[0].sum() < seen[1].sum() < seen[2].sum()
+    assert (looked.square_weights <= seen + 1e-6).all()
 
 
 @pytest.fixture
@@ -74,38 +76,79 @@ def half_seen(proxies, surface):
     textures[~front] = 0.77
     textures[front] = 0.25
     textures[..., proxies.layout.alpha] = torch.where(surface.positions[..., :1] > 0, 0.9, 0.1)
-    return textures, front
+    # The decoder has made a brighter look of the textures than any of them holds.
+    looks = torch.where(front[..., None], 0.4, 0.0).expand(*front.shape, 3)
+    return textures, front, SeenTexels(front.float(), front.float(), looks)
 
 
-def test_unseen_parts_continue_what_was_seen(proxies, surface, half_seen):
-    textures, front = half_seen
+def test_seen_parts_stay_and_unseen_ones_continue_what_they_looked_like(proxies, surface, half_seen):
+    textures, front, seen = half_seen
     layout = proxies.layout
-    filled = inpainted(textures, proxies, surface, front.float(), 0.1)
-    for layer in range(proxies.layer_count):
+    filled = inpainted(textures, proxies, surface, seen, 0.1)
+    for layer in (0, 1):
         known, unknown = surface.covered[layer] & front[layer], surface.covered[layer] & ~front[layer]
         torch.testing.assert_close(filled[layer][known], textures[layer][known])
+        # Alike in every basis: nobody knows what the decoder would choose there.
         continued = filled[layer][unknown][:, layout.colour]
-        torch.testing.assert_close(continued, torch.full_like(continued, 0.25))
+        torch.testing.assert_close(continued, torch.full_like(continued, 0.4))
 
 
 def test_unseen_parts_are_opaque_in_the_core_and_transparent_in_loose_hair(proxies, surface, half_seen):
-    textures, front = half_seen
+    textures, front, seen = half_seen
     layout = proxies.layout
     # The middle layer as the head mesh: it has holes, which go on where nobody looked.
     proxies = replace(proxies, levels=torch.tensor([-0.006, 0.0, 0.006]))
-    filled = inpainted(textures, proxies, surface, front.float(), 0.1)
+    filled = inpainted(textures, proxies, surface, seen, 0.1)
     core, mesh, hair = (filled[layer][surface.covered[layer] & ~front[layer]][:, layout.alpha] for layer in range(3))
     assert core.min() == 1
     assert hair.max() == 0
     side = surface.positions[1][surface.covered[1] & ~front[1]][:, 0]
-    assert mesh[side > 0.02].min() == 1
-    assert mesh[side < -0.02].max() == 0
+    assert mesh[side > 0.03].min() == 1
+    assert mesh[side < -0.03].max() == 0
+
+
+def test_a_hidden_core_takes_the_look_of_what_covers_it(proxies, surface, half_seen):
+    textures, _, seen = half_seen
+    covers = (torch.arange(3) > 0).view(3, 1, 1)
+    hidden = SeenTexels(seen.weights * covers, seen.square_weights * covers, seen.colours)
+    filled = inpainted(textures, proxies, surface, hidden, 0.1)
+    core = filled[0][surface.covered[0]][:, proxies.layout.colour]
+    torch.testing.assert_close(core, torch.full_like(core, 0.4))
+
+
+def test_what_was_only_grazed_counts_as_unseen(proxies, surface, half_seen):
+    textures, front, seen = half_seen
+    grazed = surface.positions[..., 2] < 0.04
+    looks = torch.where(grazed[..., None], 1.0, seen.colours)
+    square = torch.where(grazed, 0.001, 0.5) * seen.weights
+    filled = inpainted(textures, proxies, surface, SeenTexels(seen.weights, square, looks), 0.1)
+    behind = filled[1][surface.covered[1] & ~front[1]][:, proxies.layout.colour]
+    torch.testing.assert_close(behind, torch.full_like(behind, 0.4))
+    # Hair is there to be grazed: what loose shells have learnt stays.
+    loose = surface.covered[2] & front[2]
+    torch.testing.assert_close(filled[2][loose], textures[2][loose])
+
+
+def test_unseen_hair_has_strands_and_the_nape_has_none(proxies, surface, half_seen):
+    textures, front, seen = half_seen
+    joints = proxies.joints.clone()
+    joints[:, 1] -= 0.02
+    angles = torch.atan2(surface.positions[..., 0], surface.positions[..., 2])
+    strands = 0.4 + 0.2 * torch.sign(torch.sin(20 * angles))[..., None].expand(*front.shape, 3)
+    seen = SeenTexels(seen.weights, seen.square_weights, strands * front[..., None])
+    filled = inpainted(textures, replace(proxies, joints=joints), surface, seen, 0.1)[1][..., :3]
+    eyes, height = float(joints[3, 1]), surface.positions[1, ..., 1]
+    behind = surface.covered[1] & (surface.positions[1, ..., 2] < -0.02)
+    hair, nape = filled[behind & (height > eyes)], filled[behind & (height < eyes - 0.1)]
+    assert hair.std(0).min() > 0.05
+    assert nape.std(0).max() < 0.02
 
 
 def test_charts_grow_into_the_space_between_them(proxies, surface):
     textures = torch.zeros_like(proxies.textures)
     textures[surface.covered] = 1.0
-    filled = inpainted(textures, proxies, surface, torch.ones(surface.covered.shape), 0.1)
+    everything = torch.ones(surface.covered.shape)
+    filled = inpainted(textures, proxies, surface, SeenTexels(everything, everything, textures[..., :3]), 0.1)
     assert filled.min() == 1.0
 
 

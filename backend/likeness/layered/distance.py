@@ -22,19 +22,22 @@ from .canonical import CanonicalHead, brow_height
 from .deformer import Deformer
 from .frames import TrainingFrames
 from .grid import Grid
+from .hair_thickness import HAIR_THICKNESS, hair_thickness
+from .torso_slab import THROAT_HALF_WIDTH, torso_slab
 
 Array = npt.NDArray[np.float32]
 
 _COARSE = 4
 _BAND = 1.0
 
-FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS, HAIR_THICKNESS = 0.0025, 0.025, 0.008, 0.045
-"""How far outside the head model the surface may lie, by region, metres."""
+FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS = 0.0025, 0.025, 0.008
+"""How far outside the head model the surface may lie at most, by region, metres."""
 
 FOREHEAD_HEIGHT = 0.035
 """Height above the brows at which the forehead's thickness is reached, metres."""
 
-TORSO_HALF_DEPTH = 0.085
+CHIN_DEPTH = 0.02
+"""How far above the face's lowest point the underside of the jaw may lie, metres."""
 
 AGREEMENT = 0.7
 """Share of the pictures in whose outline a point of the hull must lie."""
@@ -110,7 +113,7 @@ def canonical_box(
     neck = JOINTS.index("neck")
     chin = head.joints[neck, 1]
     seen = []
-    for index in _spread(frames.training, count):
+    for index in spread(frames.training, count):
         camera = frames.cameras[index]
         rows, columns = np.nonzero(frames.film(index).matte.cpu().numpy() > 127)
         if not len(rows):
@@ -159,7 +162,7 @@ def matte_hull(
     canonical = np.tensordot(weights, head.transforms, 1)
     rest = np.linalg.solve(canonical[:, :, :3], (nodes - canonical[:, :, 3])[..., None])[..., 0]
     homogeneous = np.concatenate([rest, np.ones((len(rest), 1), np.float32)], 1).astype(np.float32)
-    chosen = _spread(frames.training, count)
+    chosen = spread(frames.training, count)
     known = np.empty((len(chosen), len(nodes)), np.float32)
     continued = np.full(len(nodes), -np.inf, np.float32)
     for row, index in enumerate(chosen):
@@ -193,8 +196,21 @@ def matte_hull(
     return np.where(np.isfinite(hull), hull, continued).reshape(grid.shape).astype(np.float32)
 
 
-def surface_distance(head: CanonicalHead, distance: HeadDistance, hull: Array, hull_grid: Grid) -> Array:
+def surface_distance(
+    head: CanonicalHead, distance: HeadDistance, hull: Array, hull_grid: Grid, viewpoints: Array
+) -> Array:
     """The head, its hair and its shoulders: the matte hull where the head model or the torso allow it, and the head.
+
+    Parameters
+    ----------
+    head : CanonicalHead
+    distance : HeadDistance
+    hull : (X, Y, Z) float32
+        From :func:`matte_hull`.
+    hull_grid : Grid
+        Its grid.
+    viewpoints : (N, 3) float32
+        Where the hull was seen from, see :func:`likeness.layered.hair_thickness.head_viewpoints`.
 
     Returns
     -------
@@ -202,42 +218,32 @@ def surface_distance(head: CanonicalHead, distance: HeadDistance, hull: Array, h
         On ``distance.grid``; negative inside, metres, smoothed by about a cell.
     """
     grid = distance.grid
-    face_values = _thickness(head).astype(np.float32)
-    blurred = gaussian_filter(face_values[distance.nearest], 0.0066 / distance.coarse.cell)
+    thickness = _thickness(head, hair_thickness(head, hull, hull_grid, viewpoints))
+    blurred = gaussian_filter(thickness[distance.nearest], 0.0066 / distance.coarse.cell)
     allowed = distance.values - distance.coarse.resampled(blurred, grid)
     hull = hull_grid.resampled(hull, grid)
-    allowed = np.minimum(allowed, _torso(head, hull, grid))
+    allowed = np.minimum(allowed, torso_slab(head, hull, grid))
     head_values = gaussian_filter(distance.values, 0.6)
     return gaussian_filter(np.minimum(head_values, np.maximum(hull, allowed)), 0.8).astype(np.float32)
 
 
-def _thickness(head: CanonicalHead) -> Array:
-    """How far (F,) beyond each triangle of the head hair or clothes may reach, metres."""
+def _thickness(head: CanonicalHead, hair: Array) -> Array:
+    """How far (F,) beyond each triangle of the head hair or clothes may reach, metres; ``hair`` (F,) is a limit."""
     regions, centres = head.model.regions, head.points[head.model.faces].mean(1)
     brow = brow_height(head)
-    values = np.full(len(centres), HAIR_THICKNESS, np.float32)
-    throat = regions["neck"] & (np.abs(centres[:, 0]) < 0.045) & (centres[:, 2] > head.joints[JOINTS.index("neck"), 2])
-    values[throat] = THROAT_THICKNESS
+    values = hair.copy()
     front = regions["face"] | regions["mouth"] | regions["teeth"] | regions["eyes"]
+    beneath = centres[:, 1] < centres[regions["face"], 1].min() + CHIN_DEPTH
+    in_front = (np.abs(centres[:, 0]) < THROAT_HALF_WIDTH) & (centres[:, 2] > head.joints[JOINTS.index("neck"), 2])
+    throat = in_front & (regions["neck"] | beneath)
+    values[throat] = np.minimum(hair[throat], THROAT_THICKNESS)
     rise = np.clip((centres[front, 1] - brow) / FOREHEAD_HEIGHT, 0, 1)
-    values[front] = FACE_THICKNESS + rise * (FOREHEAD_THICKNESS - FACE_THICKNESS)
+    upwards = np.minimum(hair[front], FOREHEAD_THICKNESS)
+    values[front] = FACE_THICKNESS + rise * np.maximum(upwards - FACE_THICKNESS, 0)
     return values
 
 
-def _torso(head: CanonicalHead, hull: Array, grid: Grid) -> Array:
-    """A slab below the chin, as deep as the outline is wide there, up to a limit, and round at the outline."""
-    root, neck = head.joints[JOINTS.index("root")], head.joints[JOINTS.index("neck")]
-    inward = np.clip(1 + hull / TORSO_HALF_DEPTH, 0, 1)
-    half_depth = TORSO_HALF_DEPTH * np.sqrt(1 - inward * inward)
-    z = grid.low[2] + grid.cell * np.arange(grid.shape[2], dtype=np.float32)
-    y = grid.low[1] + grid.cell * np.arange(grid.shape[1], dtype=np.float32)
-    behind = np.abs(z - root[2]) - half_depth
-    above = np.broadcast_to((y - neck[1])[None, :, None], behind.shape)
-    outside = np.hypot(np.maximum(behind, 0), np.maximum(above, 0))
-    return (outside + np.minimum(np.maximum(behind, above), 0)).astype(np.float32)
-
-
-def _spread(indices: tuple[int, ...], count: int) -> list[int]:
+def spread(indices: tuple[int, ...], count: int) -> list[int]:
     """At most ``count`` of the indices, evenly spread."""
     chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
     return [indices[k] for k in chosen]

@@ -10,10 +10,11 @@ import torch
 from ..capture.model import Capture
 from .canonical import CanonicalHead, canonical_head
 from .deformer import Deformer
-from .distance import canonical_box, head_distance, matte_hull, surface_distance
+from .distance import canonical_box, head_distance, matte_hull, spread, surface_distance
 from .frames import FilmedFrame, TrainingFrames
 from .geometry_preset import GeometryPreset
 from .grid import Grid
+from .hair_thickness import head_viewpoints
 from .sway import torso_follows
 
 HULL_CELL = 0.006
@@ -59,4 +60,6 @@ def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPrese
     deformer = Deformer(head, low, high)
     hull_grid = grid.with_cell(HULL_CELL)
     hull = matte_hull(frames, capture, head, deformer, grid=hull_grid, count=preset.hull_frames)
-    return HullField(head, deformer, grid, surface_distance(head, head_distance(head, grid), hull, hull_grid))
+    viewpoints = head_viewpoints(frames, capture, head, spread(frames.training, preset.hull_frames))
+    values = surface_distance(head, head_distance(head, grid), hull, hull_grid, viewpoints)
+    return HullField(head, deformer, grid, values)

@@ -50,7 +50,7 @@ from .finetune import FineTuned, finetune
 from .finetune_state import textures_of
 from .frames import TrainingFrames, load_frames
 from .hulls import hull_proxies
-from .inpainting import inpainted, seen_weights
+from .inpainting import inpainted, seen_texels
 from .learning_state import array, in_own_memory, load_arrays, module_arrays, restore_modules, save_arrays, tensor
 from .presets import Preset
 from .proxies import Proxies, load_proxies, save_proxies
@@ -293,12 +293,12 @@ def _filled(
 ) -> torch.Tensor:
     """The learnt textures with unseen texels made plausible, in main memory."""
     numbers = preset.fine_tuning
-    seen = seen_weights(
+    seen = seen_texels(
         proxies, tuned.table, tuned.decoder, frames, tuned.corrections, rasteriser, numbers.inspected_frames
     )
     plain = proxies.torch("cpu")
     surface = texel_surface(plain, select_rasteriser(plain.positions.device))
-    return inpainted(tuned.table.textures.cpu(), plain, surface, seen.cpu(), numbers.seen_threshold)
+    return inpainted(tuned.table.textures.cpu(), plain, surface, seen, numbers.seen_threshold)
 
 
 def _exported(

@@ -1,0 +1,55 @@
+"""How thick hair is, read off outlines beside the head and carried behind it."""
+
+import numpy as np
+import pytest
+from balls import HAIR_RADIUS, RADIUS, ball_capture
+from likeness.layered.canonical import canonical_head
+from likeness.layered.grid import Grid
+from likeness.layered.hair_thickness import HAIR_THICKNESS, hair_thickness, head_viewpoints
+
+CELL = 0.003
+
+
+@pytest.fixture(scope="module")
+def scene():
+    capture, frames = ball_capture(turns=7, size=32)
+    head = canonical_head(capture.head, ())
+    return head, head_viewpoints(frames, capture, head, list(frames.training)), capture
+
+
+@pytest.fixture(scope="module")
+def cylinder():
+    """What pictures from the front alone would carve: hair as it is beside the head, endless to front and back."""
+    grid = Grid.over([-0.16] * 3, [0.16] * 3, CELL)
+    points = grid.points()
+    return grid, (np.linalg.norm(points[:, :2], axis=1) - HAIR_RADIUS).reshape(grid.shape).astype(np.float32)
+
+
+def test_the_camera_is_where_the_head_sees_it(scene):
+    _, viewpoints, capture = scene
+    # The ball stays and cameras go round it.
+    expected = capture.camera_to_world[list(capture.training), :3, 3]
+    np.testing.assert_allclose(viewpoints, expected, atol=1e-6)
+
+
+def test_behind_the_head_hair_is_as_thick_as_beside_it(scene, cylinder):
+    head, *_ = scene
+    grid, hull = cylinder
+    from_the_front = np.array([[0, 0, 5.0]], np.float32)
+    thickness = hair_thickness(head, hull, grid, from_the_front)
+    centres = head.points[head.model.faces].mean(1)
+    upper = centres[:, 1] > 0.02
+    behind = upper & (centres[:, 2] < -0.9 * RADIUS)
+    beside = upper & (np.abs(centres[:, 2]) < 0.003)
+    assert behind.sum() > 5 and beside.sum() > 5
+    # The canonical mouth is half open, so the lower half's hair is thinner; a step of the search is 1.5 mm.
+    np.testing.assert_allclose(thickness[behind], HAIR_RADIUS - RADIUS, atol=0.004)
+    # Where the outline itself limits hair, nothing else does.
+    np.testing.assert_allclose(thickness[beside], HAIR_THICKNESS, atol=1e-6)
+
+
+def test_without_any_outline_hair_may_be_anywhere(scene, cylinder):
+    head, *_ = scene
+    grid, hull = cylinder
+    thickness = hair_thickness(head, hull, grid, np.zeros((0, 3), np.float32))
+    np.testing.assert_allclose(thickness, HAIR_THICKNESS)
