@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from ..capture.model import Capture
 from ..raster.vertex_normals import vertex_normals
 from ..rig import JOINTS, skinning_transforms
-from .canonical import CanonicalHead
+from .canonical import CanonicalHead, brow_height
 from .frames import TrainingFrames
 from .grid import Grid
 
@@ -67,8 +67,10 @@ def hair_thickness(head: CanonicalHead, hull: Array, grid: Grid, viewpoints: Arr
     points = head.points[skin].astype(np.float64)
     normals = vertex_normals(torch.tensor(head.points), torch.tensor(faces)).numpy()[skin]
     cosines = _squarest_touch(points, normals, viewpoints)
-    # A bare face says nothing about hair.
-    known = (cosines < TOUCHED) & ~np.isin(skin, faces[regions["face"]])
+    # A bare face says nothing about hair, and between brows and chin ears stand out.
+    face = np.unique(faces[regions["face"]])
+    beside_the_face = (points[:, 1] > head.points[face, 1].min()) & (points[:, 1] < brow_height(head))
+    known = (cosines < TOUCHED) & ~np.isin(skin, face) & ~beside_the_face
     thickness = np.full(len(head.points), HAIR_THICKNESS)
     if known.any():
         reach = _reach(points[known], normals[known], hull, grid)
