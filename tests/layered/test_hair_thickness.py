@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from balls import HAIR_RADIUS, RADIUS, ball_capture
-from likeness.layered.canonical import canonical_head
+from likeness.layered.canonical import brow_height, canonical_head
 from likeness.layered.grid import Grid
 from likeness.layered.hair_thickness import HAIR_THICKNESS, hair_thickness, head_viewpoints
 
@@ -46,6 +46,22 @@ def test_behind_the_head_hair_is_as_thick_as_beside_it(scene, cylinder):
     np.testing.assert_allclose(thickness[behind], HAIR_RADIUS - RADIUS, atol=0.004)
     # Where the outline itself limits hair, nothing else does.
     np.testing.assert_allclose(thickness[beside], HAIR_THICKNESS, atol=1e-6)
+
+
+def test_ears_are_no_hair(scene, cylinder):
+    head, *_ = scene
+    grid, hull = cylinder
+    heights = grid.points()[:, 1].reshape(grid.shape)
+    face = head.points[head.model.faces[head.model.regions["face"]]][..., 1]
+    between = (heights > face.min() + CELL) & (heights < brow_height(head) - CELL)
+    eared = np.where(between, hull - 0.03, hull)
+    from_the_front = np.array([[0, 0, 5.0]], np.float32)
+    behind = head.points[head.model.faces].mean(1)[:, 2] < -0.9 * RADIUS
+    without, with_ears = (hair_thickness(head, values, grid, from_the_front)[behind] for values in (hull, eared))
+    np.testing.assert_allclose(with_ears, without, atol=0.002)
+    # They would have been taken for hair, had they been anywhere else.
+    everywhere = hair_thickness(head, hull - 0.03, grid, from_the_front)[behind]
+    assert (everywhere > without + 0.01).all()
 
 
 def test_without_any_outline_hair_may_be_anywhere(scene, cylinder):
