@@ -144,6 +144,12 @@ def test_unseen_hair_has_strands_and_the_nape_has_none(proxies, surface, half_se
     assert nape.std(0).max() < 0.02
 
 
+def test_with_a_threshold_of_zero_everything_counts_as_seen(proxies, surface, half_seen):
+    textures, _, seen = half_seen
+    filled = inpainted(textures, proxies, surface, seen, 0.0)
+    torch.testing.assert_close(filled[surface.covered], textures[surface.covered])
+
+
 def test_charts_grow_into_the_space_between_them(proxies, surface):
     textures = torch.zeros_like(proxies.textures)
     textures[surface.covered] = 1.0

@@ -20,7 +20,7 @@ from ..raster.mesh_query import signed_distance
 from ..rig import JOINTS, skinning_transforms
 from .canonical import CanonicalHead, brow_height
 from .deformer import Deformer
-from .frames import TrainingFrames
+from .frames import TrainingFrames, spread
 from .grid import Grid
 from .hair_thickness import HAIR_THICKNESS, hair_thickness
 from .torso_slab import THROAT_HALF_WIDTH, torso_slab
@@ -241,9 +241,3 @@ def _thickness(head: CanonicalHead, hair: Array) -> Array:
     upwards = np.minimum(hair[front], FOREHEAD_THICKNESS)
     values[front] = FACE_THICKNESS + rise * np.maximum(upwards - FACE_THICKNESS, 0)
     return values
-
-
-def spread(indices: tuple[int, ...], count: int) -> list[int]:
-    """At most ``count`` of the indices, evenly spread."""
-    chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
-    return [indices[k] for k in chosen]

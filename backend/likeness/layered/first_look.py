@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from scipy.spatial import KDTree
 from torch.nn.functional import grid_sample, normalize
@@ -10,7 +9,7 @@ from torch.nn.functional import grid_sample, normalize
 from ..raster.vertex_normals import vertex_normals
 from .baked_texels import BakedTexels
 from .deformation import TorchPose, camera_vertices, posed_vertices
-from .frames import TrainingFrames
+from .frames import TrainingFrames, spread
 from .proxies import Proxies
 
 _FEATURE_WAVELENGTH = 0.12
@@ -87,8 +86,7 @@ def first_textures(
     """
     layout = proxies.layout
     generator = torch.Generator().manual_seed(seed)
-    chosen = np.linspace(0, len(frames.training) - 1, min(_VIEWS, len(frames.training))).round().astype(int)
-    colours, mattes = projected_colours(proxies, texels, frames, [frames.training[index] for index in chosen])
+    colours, mattes = projected_colours(proxies, texels, frames, spread(frames.training, _VIEWS))
     values = torch.empty(len(colours), layout.channels)
     noise = _BASIS_SPREAD * torch.randn(layout.basis_count * 3, generator=generator)
     values[:, layout.colour] = colours.repeat(1, layout.basis_count) + noise

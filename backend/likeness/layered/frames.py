@@ -162,6 +162,12 @@ def without_background(picture: npt.NDArray[Any], matte: npt.NDArray[Any]) -> np
     return np.rint(own * picture + (1 - own) * colours[labels]).astype(np.uint8)
 
 
+def spread(indices: tuple[int, ...], count: int) -> list[int]:
+    """At most ``count`` of the indices, evenly spread."""
+    chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
+    return [indices[place] for place in chosen]
+
+
 def face_mask(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
     """Inside of the landmarks' convex hull.
 

@@ -10,8 +10,8 @@ import torch
 from ..capture.model import Capture
 from .canonical import CanonicalHead, canonical_head
 from .deformer import Deformer
-from .distance import canonical_box, head_distance, matte_hull, spread, surface_distance
-from .frames import FilmedFrame, TrainingFrames
+from .distance import canonical_box, head_distance, matte_hull, surface_distance
+from .frames import FilmedFrame, TrainingFrames, spread
 from .geometry_preset import GeometryPreset
 from .grid import Grid
 from .hair_thickness import head_viewpoints

@@ -21,7 +21,7 @@ from .baked_texels import dilated
 from .compositing import linear_to_srgb, transmittance
 from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
-from .frames import TrainingFrames
+from .frames import TrainingFrames, spread
 from .proxies import Proxies
 from .rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from .texel_surface import TexelSurface
@@ -91,9 +91,8 @@ def seen_texels(
     # Light; light seen squarely, and that times colour.
     total = torch.zeros(proxies.layer_count * proxies.tile_size**2, 5, device=device)
     directions = ray_directions(frames.cameras[0], device)
-    places = np.unique(np.linspace(0, len(frames.training) - 1, min(count, len(frames.training))).round().astype(int))
-    for place in places:
-        index = frames.training[place]
+    inspected = spread(frames.training, count)
+    for index in inspected:
         pose = corrections.corrected(TorchPose.of_frame(frames, index), index)
         shift = corrections.camera_shift[index]
         vertices = camera_vertices(posed_vertices(proxies, pose), frames.cameras[index], shift)
@@ -105,7 +104,7 @@ def seen_texels(
         square = light * facing.clamp(0, 1).square()
         shown = torch.cat([light, square, square * colours[hits.layers, hits.rays]], 1)
         _deposit(total, hits.uv, hits.layers, shown, proxies.tile_size)
-    weights, square_weights = (total[:, :2] / len(places)).unbind(1)
+    weights, square_weights = (total[:, :2] / len(inspected)).unbind(1)
     colours = linear_to_srgb(total[:, 2:] / total[:, 1:2].clamp(min=1e-8))
     return SeenTexels(weights.view(shape), square_weights.view(shape), colours.view(*shape, 3))
 
@@ -145,7 +144,7 @@ def inpainted(
     loose = levels > LOOSE_LEVEL
     weights[~loose] = np.minimum(weights, square_weights / GRAZED)[~loose]
     known = covered & (weights >= threshold)
-    trust = np.clip(weights / threshold, 0, 1)[..., None]
+    trust = np.divide(weights, threshold, out=np.ones_like(weights), where=weights < threshold)[..., None]
     band = HairBand.of_joints(proxies.joints.cpu().numpy())
     closed = np.flatnonzero(~loose & (levels != 0)).tolist()
     for layer, level in enumerate(levels):
