@@ -1,4 +1,4 @@
-"""The ablation's rows, and that what is finished is not done again."""
+"""An ablation's table, and that what is finished is not done again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 from balls import filmed_ball
 from likeness.errors import LikenessError
 from likeness.evaluate import ablation
-from likeness.evaluate.ablation import GROUPS, ablate, variants
+from likeness.evaluate.ablation import ablate
+from likeness.evaluate.ablation_rows import AS_IT_IS, GROUPS
 from likeness.layered.geometry_preset import GeometryPreset
-from likeness.layered.presets import PREVIEW, with_overrides
+from likeness.layered.presets import PREVIEW
 from likeness.layered.training import train
 
 SIZE = 48
@@ -57,45 +58,6 @@ def learnt(ball, monkeypatch):
     return presets
 
 
-def test_the_papers_rows_change_one_thing_each():
-    rows = variants(PREVIEW)
-    assert [row.name for row in rows if row.group == "layers"] == ["1", "2", "4", "8"]
-    assert [len(row.preset.geometry.levels) for row in rows if row.group == "layers"] == [1, 2, 4, 8]
-    assert [row.preset.basis_count for row in rows if row.group == "bases"] == [1, 2, 4, 8, 16]
-    assert [row.preset.geometry.shell_faces for row in rows if row.group == "mesh"] == [3000, 6000, 12000]
-    assert [row.preset.tile_size for row in rows if row.group == "texture"] == [256, 512, 1024]
-    assert sum(row.preset == PREVIEW for row in rows) == 5
-    for row in rows:
-        assert with_overrides(row.preset, []) is row.preset
-        geometry = row.preset.geometry
-        kept = {
-            "layers": replace(row.preset, geometry=PREVIEW.geometry),
-            "bases": replace(row.preset, basis_count=PREVIEW.basis_count),
-            "mesh": replace(
-                row.preset,
-                geometry=replace(
-                    geometry,
-                    core_faces=PREVIEW.geometry.core_faces,
-                    head_faces=PREVIEW.geometry.head_faces,
-                    shell_faces=PREVIEW.geometry.shell_faces,
-                ),
-            ),
-            "texture": replace(row.preset, tile_size=PREVIEW.tile_size),
-        }
-        assert row.group == "training" or kept[row.group] == PREVIEW, row
-        if row.group == "layers":
-            assert geometry == PREVIEW.geometry.with_layers(int(row.name))
-
-
-def test_training_can_do_without_each_of_its_parts():
-    rows = {row.name: row.preset for row in variants(PREVIEW, ["training"])}
-    assert rows["without fine-tuning"].fine_tuning.steps == 0
-    assert rows["without camera and pose refinement"].fine_tuning.correction_start == 1
-    with_loss = replace(PREVIEW, fine_tuning=replace(PREVIEW.fine_tuning, perceptual_weight=0.3))
-    rows = {row.name: row.preset for row in variants(with_loss, ["training"])}
-    assert rows["without perceptual loss"].fine_tuning.perceptual_weight == 0
-
-
 def test_each_run_is_done_once_and_rows_may_share_it(capture, learnt, tmp_path):
     result = ablate(capture, BASE, tmp_path, seconds=5, size=SIZE, only=["bases", "mesh"])
     # Two bases and the mesh as it is are the preset itself.
@@ -137,8 +99,42 @@ def test_rows_may_have_equal_steps_in_place_of_equal_time(capture, learnt, tmp_p
     assert "as many steps" in (tmp_path / "ablation.md").read_text()
 
 
+def test_several_seeds_are_averaged_and_their_spread_is_told(capture, learnt, monkeypatch, tmp_path):
+    values = iter([20.0, 24.0, 30.0, 30.0, 31.0, 35.0])
+
+    def marks(*_):
+        return {"psnr_face": {"value": next(values), "unit": "dB"}}
+
+    monkeypatch.setattr(ablation, "held_out_marks", marks)
+    rows = ablate(capture, BASE, tmp_path, seconds=5, size=SIZE, only=["mesh"], seeds=(1, 2))["rows"]
+    assert len(learnt) == 6
+    assert [row["marks"]["psnr_face"]["value"] for row in rows] == [22.0, 30.0, 33.0]
+    assert [[run["seed"] for run in row["runs"]] for row in rows] == [[1, 2]] * 3
+    page = (tmp_path / "ablation.md").read_text()
+    assert "Means of seeds 1, 2 with their standard deviations" in page
+    assert "22.00 ± 2.83" in page and "30.00 ± 0.00" in page
+
+
+def test_what_baking_costs_is_told(capture, tmp_path):
+    stage_one = replace(BASE.geometry.stage_one, steps=2, cell=0.012, pixels=100)
+    base = replace(BASE, geometry=replace(BASE.geometry, stage_one=stage_one))
+    result = ablate(capture, base, tmp_path, seconds=math.inf, size=SIZE, only=["training"])
+    rows = {row["name"]: row for row in result["rows"]}
+    before, after = rows["stage 1, before baking"], rows["without fine-tuning"]
+    assert before["marks"].keys() == after["marks"].keys()
+    # Both look alike, and neither like what was fine-tuned from projected pictures.
+    lost = before["marks"]["psnr_full"]["value"] - after["marks"]["psnr_full"]["value"]
+    assert abs(lost) < 0.5
+    assert abs(before["marks"]["psnr_full"]["value"] - rows[AS_IT_IS]["marks"]["psnr_full"]["value"]) > 0.5
+    assert before["megabytes"] is None and after["megabytes"] > 0
+    assert before["runs"][0]["pictures"] != after["runs"][0]["pictures"]
+    assert all((tmp_path / "runs" / row["runs"][0]["pictures"]).is_file() for row in rows.values())
+
+
 def test_mistakes_are_told(capture, tmp_path):
     with pytest.raises(LikenessError, match=", ".join(GROUPS)):
         ablate(capture, BASE, tmp_path, seconds=5, only=["shape"])
+    with pytest.raises(LikenessError, match="each once"):
+        ablate(capture, BASE, tmp_path, seconds=5, seeds=(1, 1))
     with pytest.raises(LikenessError, match="holds out no frame"):
         ablate(replace(capture, held_out=()), BASE, tmp_path, seconds=5)

@@ -1,5 +1,7 @@
 """How thick hair is, read off outlines beside the head and carried behind it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from balls import HAIR_RADIUS, RADIUS, ball_capture
@@ -69,3 +71,18 @@ def test_without_any_outline_hair_may_be_anywhere(scene, cylinder):
     grid, hull = cylinder
     thickness = hair_thickness(head, hull, grid, np.zeros((0, 3), np.float32))
     np.testing.assert_allclose(thickness, HAIR_THICKNESS)
+
+
+def test_what_a_bump_hides_is_as_thick_as_elsewhere(scene, cylinder):
+    head, *_ = scene
+    grid, hull = cylinder
+    x, y, z = head.points.T
+    bump = (x > 0) & (z > 0.3 * RADIUS) & (z < 0.6 * RADIUS) & (np.abs(y) < 0.5 * RADIUS)
+    eared = replace(head, points=np.where(bump[:, None], 1.3 * head.points, head.points))
+    thickness = hair_thickness(eared, hull, grid, np.array([[0, 0, 5.0]], np.float32))
+    centres = head.points[head.model.faces].mean(1)
+    beside = (np.abs(centres[:, 2]) < 0.003) & (np.abs(centres[:, 1]) < 0.3 * RADIUS)
+    hidden, free = (thickness[beside & (side * centres[:, 0] > 0)] for side in (1, -1))
+    assert len(hidden) > 2 and len(free) > 2
+    np.testing.assert_allclose(hidden, HAIR_RADIUS - RADIUS, atol=0.004)
+    np.testing.assert_allclose(free, HAIR_THICKNESS, atol=1e-6)

@@ -103,8 +103,8 @@ def test_unseen_parts_are_opaque_in_the_core_and_transparent_in_loose_hair(proxi
     assert core.min() == 1
     assert hair.max() == 0
     side = surface.positions[1][surface.covered[1] & ~front[1]][:, 0]
-    assert mesh[side > 0.03].min() == 1
-    assert mesh[side < -0.03].max() == 0
+    assert mesh[side > 0.02].min() == 1
+    assert mesh[side < -0.02].max() == 0
 
 
 def test_a_hidden_core_takes_the_look_of_what_covers_it(proxies, surface, half_seen):

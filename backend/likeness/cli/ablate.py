@@ -20,21 +20,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="time for learning each row (default: 120); with `inf` each takes the preset's steps, however long",
     )
     parser.add_argument(
-        "--only", default="", metavar="GROUPS", help="of layers,bases,mesh,texture,training; all by default"
+        "--only",
+        default="",
+        metavar="GROUPS",
+        help="of layers,bases,mesh,texture,training,surface,head,losses; all by default",
     )
     parser.add_argument("--preset", default="preview", help="what rows change one number of (default: preview)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a number of the preset in all rows"
     )
     parser.add_argument("--size", type=int, default=256, help="side of the compared pictures, pixels (default: 256)")
-    parser.add_argument("--seed", type=int, default=0, help="start of all random numbers (default: 0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        nargs="+",
+        default=[0],
+        help="start of all random numbers (default: 0); with several, rows are learnt with each and averaged",
+    )
     parser.add_argument("--lpips-weights", type=Path, metavar="PLACE", help="as of `likeness eval`")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the command."""
     from ..capture.storage import load_capture
-    from ..evaluate.ablation import GROUPS, ablate
+    from ..evaluate.ablation import ablate
+    from ..evaluate.ablation_rows import GROUPS
     from ..layered.lpips import load_lpips
     from ..layered.presets import preset_named, with_overrides
 
@@ -49,7 +59,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             seconds=options.seconds,
             size=options.size,
             only=only,
-            seed=options.seed,
+            seeds=options.seed,
             lpips=lpips,
             progress=bars,
         )

@@ -1,7 +1,7 @@
 """What each part of the method is worth: avatars learnt with one number changed at a time, measured alike.
 
-The rows are those of BakedAvatar's ablation. Runs are kept one by one, so what was interrupted goes on where it was,
-and rows that ask for the same preset share a run.
+Runs are kept one by one, so what was interrupted goes on where it was, and rows that ask for the same preset share
+them. With several seeds each row is learnt as many times, and the table tells their spread.
 """
 
 from __future__ import annotations
@@ -12,95 +12,38 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..asset import write_layered_avatar
-from ..asset.layered import LayeredAvatar
 from ..capture.model import Capture
 from ..errors import LikenessError
 from ..files import write_atomically
 from ..layered.lpips import Lpips
 from ..layered.playback import Player
 from ..layered.presets import Preset
-from ..layered.training import train
+from ..layered.training import STAGE_ONE, train
+from .ablation_rows import GROUPS, Variant, variants
+from .before_baking import stage_one_pictures
 from .evaluation import SAMPLES, rendered
 from .figures import figures, mean_marks
 from .pictures import captioned, over, save_srgb, to_bytes, truth
 
+Array = npt.NDArray[np.float32]
 Progress = Callable[[str, float, str], None]
 
-GROUPS = ("layers", "bases", "mesh", "texture", "training")
 MEASURES = {"psnr_face": 2, "psnr_fg": 2, "psnr_full": 2, "ssim": 4, "ssim_face": 4, "l1": 4, "lpips": 4}
 """Columns of the table and their decimals."""
 
-USUAL_WEIGHT = 1.0
-"""Weight of the perceptual loss in the row that adds it to a preset without one."""
+_COSTS = ("steps", "train_s", "triangles", "megabytes")
 
 SHOWN = 2
 """Held-out frames in the sheet of pictures."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One row: its group, what it is called there, and the preset that it is learnt with."""
-
-    group: str
-    name: str
-    preset: Preset
-
-
-def variants(base: Preset, only: Sequence[str] = GROUPS) -> list[Variant]:
-    """The paper's rows, around a preset.
-
-    Parameters
-    ----------
-    base : Preset
-    only : sequence of str
-        Groups that are wanted, of :data:`GROUPS`.
-
-    Raises
-    ------
-    LikenessError
-        If there is no such group.
-    """
-    unknown = [name for name in only if name not in GROUPS]
-    if unknown:
-        raise LikenessError(f"There is no ablation of {unknown[0]!r}; choose of {', '.join(GROUPS)}.")
-    geometry, tuning = base.geometry, base.fine_tuning
-    rows = [
-        Variant("layers", str(count), replace(base, geometry=geometry.with_layers(count))) for count in (1, 2, 4, 8)
-    ]
-    rows += [Variant("bases", str(count), replace(base, basis_count=count)) for count in (1, 2, 4, 8, 16)]
-    rows += [
-        Variant("mesh", name, replace(base, geometry=geometry.with_faces(factor)))
-        for name, factor in (("x 1/2", 0.5), ("x 1", 1.0), ("x 2", 2.0))
-    ]
-    rows += [Variant("texture", f"{size} px", replace(base, tile_size=size)) for size in (256, 512, 1024)]
-    # What stage 1 has learnt, with all the time for it, as baking leaves it.
-    baked = replace(geometry, stage_one=replace(geometry.stage_one, keep_look=True))
-    untuned = replace(base, stage_one_share=0.9, geometry=baked, fine_tuning=replace(tuning, steps=0))
-    unrefined = replace(base, fine_tuning=replace(tuning, correction_start=1.0))
-    rows += [
-        Variant("training", "as the preset is", base),
-        Variant("training", "without fine-tuning", untuned),
-        Variant("training", "without camera and pose refinement", unrefined),
-        *_perceptual(base),
-    ]
-    return [row for row in rows if row.group in only]
-
-
-def _perceptual(base: Preset) -> list[Variant]:
-    tuning = base.fine_tuning
-    if tuning.perceptual_weight:
-        without = replace(base, fine_tuning=replace(tuning, perceptual_weight=0.0))
-        return [Variant("training", "without perceptual loss", without)]
-    weighed = replace(base, fine_tuning=replace(tuning, perceptual_weight=USUAL_WEIGHT))
-    return [Variant("training", f"with perceptual loss {USUAL_WEIGHT:g}", weighed)]
 
 
 def ablate(
@@ -111,7 +54,7 @@ def ablate(
     seconds: float,
     size: int = 256,
     only: Sequence[str] = GROUPS,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
     lpips: Lpips | None = None,
     progress: Progress = lambda stage, done, text: None,
 ) -> dict[str, Any]:
@@ -128,8 +71,9 @@ def ablate(
     size : int
         Side of the compared pictures, pixels.
     only : sequence of str
-        Groups that are wanted.
-    seed : int
+        Groups that are wanted, of :data:`.ablation_rows.GROUPS`.
+    seeds : sequence of int
+        Each row is learnt once with each; its figures are their means.
     lpips : Lpips, optional
         Adds LPIPS.
     progress : callable
@@ -143,26 +87,54 @@ def ablate(
     Raises
     ------
     LikenessError
-        If no frame is held out, or a group is unknown.
+        If no frame is held out, a group is unknown, or a seed is given twice.
     """
     if not capture.held_out:
         raise LikenessError(f"{capture.folder} holds out no frame, so there is nothing to measure on.")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise LikenessError(f"Seeds are {', '.join(map(str, seeds)) or 'missing'}; give at least one, and each once.")
     rows, runs = variants(base, only), out / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     limit = seconds if math.isfinite(seconds) else None
-    told = {"capture": capture.folder.name, "seconds": limit, "size": size, "seed": seed}
+    told = {"capture": capture.folder.name, "seconds": limit, "size": size}
     told |= {"lpips": lpips.name if lpips else None, "threads": base.threads or torch.get_num_threads()}
-    results: list[dict[str, Any]] = []
+    whole, results = {**told, "seeds": list(seeds)}, []
     for number, row in enumerate(rows):
-        key = _key(row.preset, capture, told)
-        place = runs / f"{key}.json"
-        if not place.is_file():
-            title = f"{number + 1}/{len(rows)} {row.group} {row.name}"
-            measured = _run(row.preset, capture, runs / key, seconds, size, seed, lpips, _titled(progress, title))
-            write_atomically(place, json.dumps(measured, indent=1).encode())
-        results.append({"group": row.group, "name": row.name, "run": key, **json.loads(place.read_text("utf-8"))})
-        _write(out, told, results, capture, rows)
-    return {**told, "rows": results}
+        learnt: list[dict[str, Any]] = []
+        for seed in seeds:
+            key = _key(row.preset, capture, {**told, "seed": seed})
+            place = runs / f"{key}.json"
+            if not place.is_file():
+                title = f"{number + 1}/{len(rows)} {row.group} {row.name}, seed {seed}"
+                measured = _run(row.preset, capture, runs / key, seconds, size, seed, lpips, _titled(progress, title))
+                write_atomically(place, json.dumps(measured, indent=1).encode())
+            learnt.append({"seed": seed, **_chosen(row, key, json.loads(place.read_text("utf-8")))})
+        results.append({"group": row.group, "name": row.name, **_mean(learnt), "runs": learnt})
+        _write(out, whole, results, capture, len(rows))
+    return {**whole, "rows": results}
+
+
+def _chosen(row: Variant, key: str, measured: dict[str, Any]) -> dict[str, Any]:
+    """What a run tells of a row, and which pictures."""
+    before = measured.pop("before_baking", None)
+    if not row.before_baking:
+        return {"pictures": f"{key}.png", **measured}
+    # There is no file yet, nor decimated triangles.
+    return {"pictures": f"{key}-before.png", **before, "steps": 0, "megabytes": None, "triangles": None}
+
+
+def _mean(learnt: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean figures of one row's runs, and their standard deviations where there are several."""
+    first = learnt[0]
+    marks = {
+        name: {**mark, "value": float(np.mean([run["marks"][name]["value"] for run in learnt]))}
+        for name, mark in first["marks"].items()
+    }
+    spread = None
+    if len(learnt) > 1:
+        spread = {name: float(np.std([run["marks"][name]["value"] for run in learnt], ddof=1)) for name in marks}
+    means = {name: None if first[name] is None else float(np.mean([run[name] for run in learnt])) for name in _COSTS}
+    return {"marks": marks, "spread": spread, **means}
 
 
 def _titled(progress: Progress, title: str) -> Progress:
@@ -193,28 +165,41 @@ def _run(
     avatar = train(capture, preset, place, seconds=seconds, seed=seed, progress=progress)
     taken = time.monotonic() - start
     write_layered_avatar(avatar, place / "avatar.glb")
+    player = Player(avatar)
+
+    def shown(index: int) -> Array:
+        return rendered(player, capture.pose(index), capture.camera(index).resized(size, size))
+
     measured = {
-        "marks": held_out_marks(avatar, capture, size, lpips, place.with_suffix(".png")),
+        "marks": held_out_marks(shown, capture, size, lpips, place.with_suffix(".png")),
         "train_s": round(taken, 1),
         "steps": avatar.report["training"]["steps"],
         "megabytes": round((place / "avatar.glb").stat().st_size / 1e6, 2),
         "triangles": sum(len(layer.faces) for layer in avatar.layers),
     }
+    if preset.stage_one_share and preset.geometry.stage_one.keep_look:
+        before = stage_one_pictures(place / STAGE_ONE, capture, preset, size)
+        pictures = place.with_name(f"{place.name}-before.png")
+        taken = avatar.report["training"]["train_s"]
+        measured["before_baking"] = {
+            "marks": held_out_marks(before, capture, size, lpips, pictures),
+            "train_s": taken,
+        }
     # Figures and pictures are what is kept: fifteen jobs would take gigabytes.
     shutil.rmtree(place)
     return measured
 
 
 def held_out_marks(
-    avatar: LayeredAvatar, capture: Capture, size: int, lpips: Lpips | None, pictures: Path
+    shown: Callable[[int], Array], capture: Capture, size: int, lpips: Lpips | None, pictures: Path
 ) -> dict[str, dict[str, Any]]:
     """Means over the held-out frames, as ``likeness eval`` measures them; some pictures go into one PNG."""
-    player, frames, strip = Player(avatar), [], []
-    shown = _shown_frames(capture)
+    frames, strip = [], []
+    kept = _shown_frames(capture)
     for index in capture.held_out:
-        picture = over(rendered(player, capture.pose(index), capture.camera(index).resized(size, size)))
+        picture = over(shown(index))
         frames.append({"frame": index, **figures(picture, truth(capture, index, size), None, lpips)})
-        if index in shown:
+        if index in kept:
             strip.append(to_bytes(picture))
     save_srgb(np.concatenate(strip, 1), pictures)
     return mean_marks(frames)
@@ -225,11 +210,9 @@ def _shown_frames(capture: Capture) -> list[int]:
     return [capture.held_out[place] for place in dict.fromkeys(places)]
 
 
-def _write(
-    out: Path, told: dict[str, Any], results: list[dict[str, Any]], capture: Capture, rows: Sequence[Variant]
-) -> None:
+def _write(out: Path, told: dict[str, Any], results: list[dict[str, Any]], capture: Capture, wanted: int) -> None:
     write_atomically(out / "ablation.json", json.dumps({**told, "rows": results}, indent=1).encode())
-    write_atomically(out / "ablation.md", "\n".join(_page(told, results, capture, len(rows))).encode())
+    write_atomically(out / "ablation.md", "\n".join(_page(told, results, capture, wanted)).encode())
     save_srgb(_sheet(out / "runs", results, capture, told["size"]), out / "ablation.png")
 
 
@@ -238,28 +221,35 @@ def _page(told: dict[str, Any], results: list[dict[str, Any]], capture: Capture,
     granted = "Every row had as many steps as its preset says: rows that cost more took longer."
     if told["seconds"] is not None:
         granted = f"Every row had {told['seconds']:g} s of learning: rows that cost more got fewer steps."
+    seeds = f"Seed {told['seeds'][0]},"
+    if len(told["seeds"]) > 1:
+        seeds = f"Means of seeds {', '.join(map(str, told['seeds']))} with their standard deviations,"
     lines = [
         "# Ablation",
         "",
         f"{len(capture.held_out)} held-out frames of {told['capture']} at {told['size']} x {told['size']} pixels, "
-        f"nothing fitted on them, {SAMPLES} x {SAMPLES} samples for each pixel. {granted} Seed {told['seed']}, "
+        f"nothing fitted on them, {SAMPLES} x {SAMPLES} samples for each pixel. {granted} {seeds} "
         f"{told['threads']} thread(s).",
         "",
         f"| | | {' | '.join(shown)} | steps | s | triangles | MB |",
         f"|---|---|{'---:|' * (len(shown) + 4)}",
     ]
     for result in results:
-        values = [_shown(result["marks"], name) for name in shown]
-        values += [str(result["steps"]), f"{result['train_s']:.0f}", str(result["triangles"])]
-        values.append(f"{result['megabytes']:.1f}")
+        values = [_shown(result, name) for name in shown]
+        values += [f"{result['steps']:.0f}", f"{result['train_s']:.0f}"]
+        sizes = (("triangles", 0), ("megabytes", 1))
+        values += ["" if result[name] is None else f"{result[name]:.{digits}f}" for name, digits in sizes]
         lines.append(f"| {result['group']} | {result['name']} | {' | '.join(values)} |")
     if len(results) < wanted:
         lines += ["", f"{wanted - len(results)} rows are still to be learnt; the same command goes on."]
     return [*lines, "", "![Held-out frames](ablation.png)", ""]
 
 
-def _shown(marks: dict[str, dict[str, Any]], name: str) -> str:
-    return f"{marks[name]['value']:.{MEASURES[name]}f}" if name in marks else ""
+def _shown(result: dict[str, Any], name: str) -> str:
+    if name not in result["marks"]:
+        return ""
+    value = f"{result['marks'][name]['value']:.{MEASURES[name]}f}"
+    return value if result["spread"] is None else f"{value} ± {result['spread'][name]:.{MEASURES[name]}f}"
 
 
 def _sheet(runs: Path, results: list[dict[str, Any]], capture: Capture, size: int) -> np.ndarray:
@@ -269,10 +259,10 @@ def _sheet(runs: Path, results: list[dict[str, Any]], capture: Capture, size: in
     truths = [to_bytes(truth(capture, index, size).picture) for index in _shown_frames(capture)]
     parts = [captioned(np.concatenate(truths, 1), "ground truth")]
     for result in results:
-        picture = cv2.imread(str(runs / f"{result['run']}.png"), cv2.IMREAD_COLOR)
+        picture = cv2.imread(str(runs / result["runs"][0]["pictures"]), cv2.IMREAD_COLOR)
         if picture is not None:
             strip = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
-            face = _shown(result["marks"], "psnr_face") or "?"
+            face = _shown(result, "psnr_face").replace("±", "+-") or "?"
             parts.append(captioned(strip, f"{result['group']} {result['name']}: face {face} dB"))
     columns = 3
     blank = np.full_like(parts[0], 255)

@@ -13,6 +13,7 @@ import torch
 from scipy.spatial import KDTree
 
 from ..capture.model import Capture
+from ..raster.mesh_query import intersect_rays
 from ..raster.vertex_normals import vertex_normals
 from ..rig import JOINTS, skinning_transforms
 from .canonical import CanonicalHead, brow_height
@@ -27,6 +28,9 @@ HAIR_THICKNESS = 0.045
 TOUCHED, UNTOUCHED = 0.12, 0.27
 """Cosines between a line of sight and the head's normal: up to the first it is taken to touch the outline there (a ball
 of 10 cm is then overrated by 1 mm), beyond the second it says nothing."""
+
+CLEARANCE = 0.004
+"""How far outside the head model a line of sight passes that shall tell of the hair there, metres."""
 
 _STEP = 0.0015
 _NEIGHBOURS = 256
@@ -66,7 +70,7 @@ def hair_thickness(head: CanonicalHead, hull: Array, grid: Grid, viewpoints: Arr
     skin = np.unique(faces[regions["skin"]])
     points = head.points[skin].astype(np.float64)
     normals = vertex_normals(torch.tensor(head.points), torch.tensor(faces)).numpy()[skin]
-    cosines = _squarest_touch(points, normals, viewpoints)
+    cosines = _squarest_touch(head, points, normals, viewpoints)
     # A bare face says nothing about hair, and between brows and chin ears stand out.
     face = np.unique(faces[regions["face"]])
     beside_the_face = (points[:, 1] > head.points[face, 1].min()) & (points[:, 1] < brow_height(head))
@@ -83,13 +87,24 @@ def hair_thickness(head: CanonicalHead, hull: Array, grid: Grid, viewpoints: Arr
     return thickness[faces].mean(1).astype(np.float32)
 
 
-def _squarest_touch(points: npt.NDArray[np.float64], normals: Array, viewpoints: Array) -> npt.NDArray[np.float64]:
-    """Smallest cosine (N,) between a line of sight and a point's normal; 1 where there is none."""
-    smallest = np.ones(len(points))
+def _squarest_touch(
+    head: CanonicalHead, points: npt.NDArray[np.float64], normals: Array, viewpoints: Array
+) -> npt.NDArray[np.float64]:
+    """Smallest cosine (N,) between a line of sight and a point's normal; 1 where there is none.
+
+    A line that meets the head elsewhere, as those do that pass an ear on their way to the hair behind it, shows that
+    other place's outline.
+    """
+    smallest, vertices, faces = np.ones(len(points)), torch.tensor(head.points), torch.tensor(head.model.faces)
     for viewpoint in viewpoints:
         sight = viewpoint - points
         cosines = np.abs((sight * normals).sum(1)) / np.linalg.norm(sight, axis=1)
-        np.minimum(smallest, cosines, out=smallest)
+        better = np.flatnonzero(cosines < np.minimum(smallest, UNTOUCHED))
+        origins = torch.tensor(points[better] + CLEARANCE * normals[better], dtype=torch.float32)
+        line = torch.tensor(sight[better], dtype=torch.float32)
+        blocked = [intersect_rays(vertices, faces, origins, side)[1].numpy() >= 0 for side in (line, -line)]
+        free = better[~(blocked[0] | blocked[1])]
+        smallest[free] = cosines[free]
     return smallest
 
 

@@ -33,6 +33,12 @@ Array = npt.NDArray[np.float32]
 NEIGHBOURS = 96
 """Lumps of what was seen that an unseen texel goes on from."""
 
+EDGE_NEIGHBOURS = 12
+"""The same for opacity, whose edges stay sharper so.
+
+Colour may blend over centimetres, but where the head mesh ends it ends at a line.
+"""
+
 LUMP = 0.004
 """Side of the cubes in which texels count as one, metres."""
 
@@ -166,7 +172,9 @@ def inpainted(
         filled[:, layout.alpha] = 1.0
         if level >= 0 and known[layer].any():
             own = _Seen(*(part[layer][known[layer]] for part in (positions, opacities, weights)))
-            filled[:, layout.alpha] = np.clip(2.5 * (own.continued(points) - 0.5) + 0.5, 0, 1)
+            filled[:, layout.alpha] = np.clip(
+                2.5 * (own.continued(points, neighbours=EDGE_NEIGHBOURS) - 0.5) + 0.5, 0, 1
+            )
         share = trust[layer][unknown]
         values[layer][unknown] = share * values[layer][unknown] + (1 - share) * filled
     return dilated(torch.as_tensor(values, device=textures.device), surface.covered)
@@ -192,13 +200,13 @@ class _Seen:
     def __getitem__(self, chosen: npt.NDArray[np.bool_]) -> _Seen:
         return _Seen(self.places[chosen], self.looks[chosen], self.weights[chosen])
 
-    def continued(self, points: Array, blur: float = 0.5 * LUMP) -> Array:
+    def continued(self, points: Array, blur: float = 0.5 * LUMP, neighbours: int = NEIGHBOURS) -> Array:
         """Looks (N, K) at points (N, 3): of the nearest lumps, nearer and better seen ones counting more.
 
         Within ``blur`` (metres) all lumps are about as near.
         """
         tree, looks, weights = self._lumps
-        count = min(NEIGHBOURS, len(looks))
+        count = min(neighbours, len(looks))
         result = np.empty((len(points), looks.shape[1]), np.float32)
         for start in range(0, len(points), _CHUNK):
             part = slice(start, start + _CHUNK)

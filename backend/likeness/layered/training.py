@@ -66,9 +66,12 @@ Progress = Callable[[str, float, str], None]
 FINISHING_SECONDS = 15.0
 """What filling unseen texels and export take, kept back from the time budget; less where the budget is small."""
 
-_HEAD, _STAGE_ONE, _PROXIES = "head.safetensors", "stage-one", "proxies.safetensors"
+STAGE_ONE = "stage-one"
+"""Folder within a job's that holds what stage 1 has learnt."""
+
+_HEAD, _PROXIES = "head.safetensors", "proxies.safetensors"
 _DECODER, _FINETUNED = "decoder.safetensors", "finetuned.safetensors"
-_RESULTS = (_HEAD, f"{_STAGE_ONE}/stage_one.safetensors", _PROXIES, _DECODER, _FINETUNED)
+_RESULTS = (_HEAD, f"{STAGE_ONE}/stage_one.safetensors", _PROXIES, _DECODER, _FINETUNED)
 
 
 def train(
@@ -240,7 +243,7 @@ def _shape(
                 frames, capture, preset, seconds=seconds, seed=seed, progress=progress, watch=watch, team=team
             )
             if team.leads:
-                save_stage_one(learned, out / _STAGE_ONE)
+                save_stage_one(learned, out / STAGE_ONE)
     if team.leads:
         _bake(capture, frames, preset, session, learned, seconds > 0)
     team.wait()
@@ -258,7 +261,7 @@ def _bake(
     out = session.job
     with session.stage("bake", "Baking"):
         if learns:
-            learned = learned or load_stage_one(out / _STAGE_ONE, frames, capture, preset)
+            learned = learned or load_stage_one(out / STAGE_ONE, frames, capture, preset)
             proxies = bake(learned, frames, capture, preset)
             if preset.geometry.stage_one.keep_look:
                 # Textures that pictures were projected into anew have other features than stage 1's decoder was learnt
