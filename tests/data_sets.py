@@ -117,6 +117,18 @@ def write_semantics(folder: Path, frames: int) -> None:
         Image.fromarray(semantics_of(frame)).save(folder / f"semantic/{frame + 1}.png")
 
 
+def write_seg_masks(folder: Path, frames: int) -> None:
+    """An INSTA set's masks: the class of each pixel by its red."""
+    (folder / "seg_mask").mkdir()
+    reds = np.array(
+        [0, 250, 240, 230, 210, 200, 190, 180, 170, 160, 150, 140, 130, 120, 110, 100, 90, 80, 70], np.uint8
+    )
+    for frame in range(frames):
+        red = reds[semantics_of(frame)]
+        picture = Image.fromarray(np.dstack([red, np.zeros_like(red), np.zeros_like(red)]))
+        picture.save(folder / f"seg_mask/{frame:05d}.png")
+
+
 def write_obj(path: Path, vertices: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"v {x:.8f} {y:.8f} {z:.8f}" for x, y, z in vertices]

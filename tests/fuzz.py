@@ -32,7 +32,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
-from data_sets import truth, write_imavatar_clip, write_insta_set, write_semantics, write_tracked
+from data_sets import truth, write_imavatar_clip, write_insta_set, write_seg_masks, write_semantics, write_tracked
 from flame import as_published, flame_arrays, pickled, pickled_by_python_2
 from likeness.capture.formats.exchange import import_capture
 from likeness.capture.formats.imavatar import read_imavatar
@@ -145,6 +145,7 @@ def _data_sets(place: Path, head: HeadModel) -> list[Target]:
     clip = write_imavatar_clip(place / "imavatar", truth(2))
     write_semantics(clip, 2)
     insta = write_insta_set(place / "insta", truth(3))
+    write_seg_masks(insta, 3)
     tracked = write_tracked(place / "tracked", truth(2), tensors=True)
     plain = write_tracked(place / "plain", truth(2))
     import_capture(clip, head, place / "capture", landmarks=False)
@@ -167,6 +168,7 @@ def _data_sets(place: Path, head: HeadModel) -> list[Target]:
             ),
             lambda folder: read_insta(folder, head),
         ),
+        Target("INSTA's pictures", insta, ("images/00001.png", "seg_mask/00002.png"), imported),
         Target(
             "metrical-tracker's tensors", tracked, ("checkpoint/00000.frame",), lambda f: read_metrical_tracker(f, head)
         ),

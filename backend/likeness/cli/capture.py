@@ -13,9 +13,9 @@ from .terminal import progress_bars, tell
 READABLE, WRITABLE = ("imavatar", "insta", "metrical-tracker"), ("imavatar", "insta")
 
 LABELS = (
-    "IMavatar's and PointAvatar's labels of a face parser (the folder semantic: PNG pictures as large as the frames, "
-    "class numbers 0 to 18) are kept, and written back by export; with them `likeness eval` tells figures with and "
-    "without cloth. All frames must have labels, or none."
+    "Labels of a face parser (IMavatar's and PointAvatar's folder semantic: PNG pictures as large as the frames, class "
+    "numbers 0 to 18; INSTA's seg_mask) are kept, and written back by export; with them `likeness eval` tells figures "
+    "with and without cloth. All frames must have labels, or none."
 )
 
 

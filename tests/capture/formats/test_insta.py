@@ -1,4 +1,4 @@
-"""Poses come back from meshes whatever moves in them; faults of INSTA's data sets are told by file and field."""
+"""Poses come back from meshes whatever moves in them, masks are labels, and faults are told by file and field."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import truth, write_insta_set
+from data_sets import semantics_of, truth, write_insta_set, write_seg_masks
 from flame import flame_arrays
+from likeness.capture.formats.exchange import export_capture, import_capture
 from likeness.capture.formats.flame_refit import FlameVertices, chosen_vertices, fit_identity, fit_poses
 from likeness.capture.formats.insta import read_insta
+from likeness.capture.semantics import has_semantics, load_semantics
+from likeness.capture.storage import load_capture
 from likeness.errors import LikenessError
 from likeness.head.flame import load_flame
 from likeness.head.flame_files import VERTICES
+from PIL import Image
 
 HEAD = truth(3, camera=0.1)
 
@@ -135,3 +139,51 @@ def test_one_description_for_all_frames_is_enough(data_set, flame_head, tmp_path
     (folder / "transforms.json").write_text(json.dumps({**train, "frames": train["frames"] + test["frames"]}))
     frames = read_insta(folder, flame_head, held_out_part=0.34)
     assert len(frames.pictures) == 3 and frames.held_out == (2,)
+
+
+@pytest.fixture
+def masked(data_set, tmp_path) -> Path:
+    folder = changed(data_set, tmp_path / "masked", "transforms_val.json", lambda d: None)
+    write_seg_masks(folder, 3)
+    return folder
+
+
+def imported(folder: Path, head, out: Path):
+    import_capture(folder, head, out, landmarks=False, overwrite=True)
+    return load_capture(out)
+
+
+def test_masks_survive_import_export_and_import(masked, flame_head, tmp_path):
+    capture = imported(masked, flame_head, tmp_path / "capture")
+    export_capture(capture, tmp_path / "out", "insta")
+    again = imported(tmp_path / "out", flame_head, tmp_path / "again")
+    for labelled in (capture, again):
+        assert "parser" in labelled.provenance["labels"]
+        for frame in range(3):
+            np.testing.assert_array_equal(load_semantics(labelled, frame), semantics_of(frame))
+
+
+def test_masks_that_export_drew_are_not_taken_for_a_parsers(data_set, flame_head, tmp_path):
+    capture = imported(data_set, flame_head, tmp_path / "capture")
+    assert not has_semantics(capture) and "labels" not in capture.provenance
+    for out in ("first", "second"):
+        export_capture(capture, tmp_path / out, "insta")
+        capture = imported(tmp_path / out, flame_head, tmp_path / "capture")
+        assert has_semantics(capture) and "drawn" in capture.provenance["labels"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "clause"),
+    [
+        (Path.unlink, "has no labels"),
+        (lambda place: place.write_bytes(b"mask"), "is not a PNG"),
+        (lambda place: Image.new("RGB", (512, 512), (77, 0, 0)).save(place), "a red of 77"),
+        (lambda place: Image.new("RGB", (256, 256)).save(place), "256x256"),
+    ],
+)
+def test_each_fault_of_masks_is_told_in_one_sentence_and_leaves_nothing(masked, flame_head, tmp_path, damage, clause):
+    damage(masked / "seg_mask/00001.png")
+    with pytest.raises(LikenessError) as told:
+        import_capture(masked, flame_head, tmp_path / "out", landmarks=False)
+    assert clause in str(told.value) and "00001.png" in str(told.value) and "\n" not in str(told.value)
+    assert not (tmp_path / "out").exists()

@@ -55,11 +55,14 @@ class SourcePicture:
         A grey picture; without it the picture's own transparency, then the labels, then a segmentation network.
     labels : Path, optional
         A picture of class numbers, zero for the background.
+    classes_in_red : tuple of int
+        The values by which the red channel of ``labels`` tells classes 0, 1, 2, ...; empty if it is the numbers.
     """
 
     picture: Path
     matte: Path | None = None
     labels: Path | None = None
+    classes_in_red: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from ..storage import load_frame, load_matte
 from .fields import MAXIMUM_TURN, MAXIMUM_WEIGHT, frame_list, inner_path, lies_in, numbers, read_object
 from .flame_frames import FlameFrames, SourcePicture, check_camera, check_flame, flame_frames_of, last_part, rigid
 from .landmark_sets import LANDMARKS_70
-from .region_labels import parser_labels
+from .region_labels import DRAWN, PARSED, parser_labels
 from .source_pictures import SUFFIXES, picture_size
 
 Floats = npt.NDArray[np.float64]
@@ -52,7 +52,6 @@ HELD_OUT_CLIPS = ("test", "val", "MVI_1812")
 """Names of clips that the papers test on."""
 
 _LABEL_FOLDERS = ("semantic", "semantics")
-_DRAWN = "drawn by Likeness from the posed head model and the matte"
 
 
 def find_clips(folder: Path) -> list[Path]:
@@ -164,7 +163,7 @@ def _read_clip(folder: Path, head: HeadModel) -> FlameFrames:
 def _notes(parts: list[FlameFrames]) -> dict[str, str]:
     """What is known of the labels of several clips: those of a parser must not hide that others were drawn."""
     told = [part.notes["labels"] for part in parts if "labels" in part.notes]
-    return {"labels": _DRAWN if _DRAWN in told else told[0]} if told else {}
+    return {"labels": DRAWN if DRAWN in told else told[0]} if told else {}
 
 
 def _labels(folder: Path, description: dict[str, Any], pictures: list[SourcePicture]) -> str:
@@ -179,7 +178,7 @@ def _labels(folder: Path, description: dict[str, Any], pictures: list[SourcePict
                 "folder away to import without labels."
             )
     told = description.get("semantic_source")
-    return _DRAWN if told == _DRAWN else "of the data set, a face parser's 19 classes"
+    return DRAWN if told == DRAWN else PARSED
 
 
 def _world_mat(origin: str, entry: dict[str, Any]) -> Floats:
@@ -282,8 +281,8 @@ def _write_clip(capture: Capture, frames: FlameFrames, members: Iterable[int], f
         labels = load_semantics(capture, index) if labelled else parser_labels(capture, index, matte)
         write_picture(labels, folder / "semantic" / f"{number_of_file}.png")
     description = {"frames": entries, "intrinsics": [-fx, fy, cx, cy], "shape_params": identity.tolist()}
-    if not labelled or capture.provenance.get("labels") == _DRAWN:
-        description["semantic_source"] = _DRAWN
+    if not labelled or capture.provenance.get("labels") == DRAWN:
+        description["semantic_source"] = DRAWN
     write_atomically(folder / DESCRIPTION, json.dumps(description).encode())
 
 

@@ -4,7 +4,9 @@
 ``fl_x``, ``fl_y`` in pixels and ``frames`` in no certain order, each with ``file_path`` (RGBA, the matte as its
 transparency), ``transform_matrix`` (4x4 camera to world, OpenCV's axes: x right, y down, z forwards, unlike NeRF's),
 ``mesh_path`` (an .obj of FLAME's 5023 vertices, metres) and ``exp_path`` (100 expression weights as text). Also
-``depth_path`` (16 bits, millimetres along the camera's axis) and ``seg_mask_path`` (parts of the face in red).
+``depth_path`` (16 bits, millimetres along the camera's axis) and ``seg_mask_path`` (a face parser's classes in red, see
+:data:`.region_labels.INSTA_CLASSES`; read where all frames have them). ``semantic_source`` only we write: how labels
+were made that are no face parser's.
 ``canonical.obj`` is the person without expression, the jaw open by 12 degrees.
 
 Jaw and eyes are only in the meshes, and identity only in ``canonical.obj``: both are fitted back, see
@@ -33,12 +35,13 @@ from ...raster.render_mesh import surface_hits
 from ...raster.select import rasteriser
 from ...rig import JOINTS, Pose, skinning_transforms
 from ..model import Capture
+from ..semantics import has_semantics, load_semantics
 from ..storage import load_frame, load_matte
 from .fields import MAXIMUM_WEIGHT, frame_list, inner_path, number, numbers, read_object, text_numbers
 from .flame_frames import FlameFrames, SourcePicture, check_camera, check_flame, last_part, rigid
 from .flame_refit import FlameVertices, Posed, chosen_vertices, fit_identity, fit_poses
 from .metrical_tracker import OPENCV
-from .region_labels import insta_labels
+from .region_labels import DRAWN, INSTA_CLASSES, PARSED, parser_labels
 from .source_pictures import picture_size
 
 Floats = npt.NDArray[np.float64]
@@ -121,6 +124,8 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
     if (world_to_camera[:, 2, 3] >= 0).any():
         raise LikenessError(f"{folder}: field 'transform_matrix' puts the head behind the camera.")
     has_lids = head.expression_names[-2:] == EYELIDS
+    labels = _labels(folder, told)
+    drawn = all(read_object(place).get("semantic_source") == DRAWN for place in places)
     return FlameFrames(
         width=width,
         height=height,
@@ -129,7 +134,10 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
         identity=identity,
         expression=np.concatenate([expression, posed.eyelids], 1) if has_lids else expression,
         pose=posed.pose,
-        pictures=tuple(SourcePicture(folder / name) for name in names),
+        pictures=tuple(
+            SourcePicture(folder / name, labels=label, classes_in_red=INSTA_CLASSES)
+            for name, label in zip(names, labels, strict=True)
+        ),
         held_out=held_out if 0 < len(held_out) < len(names) else last_part(len(names), held_out_part),
         joints_drift=joints_drift,
         notes={
@@ -137,6 +145,7 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
             "identity fitted to canonical.obj": f"{1e3 * off:.3f} mm rms",
             "poses fitted to meshes": f"{1e3 * float(posed.distance.mean()):.3f} mm rms,"
             f" worst frame {1e3 * float(posed.distance.max()):.3f} mm",
+            **({"labels": DRAWN if drawn else PARSED} if labels[0] is not None else {}),
         },
     )
 
@@ -156,6 +165,22 @@ def _camera(places: list[Path], picture: Path) -> tuple[int, int, Floats]:
         if not np.allclose(found[-1], found[0], rtol=1e-4):
             raise LikenessError(f"{place} tells of another camera than {places[0]}, which a capture cannot hold.")
     return width, height, found[0]
+
+
+def _labels(folder: Path, told: list[tuple[str, dict[str, Any]]]) -> list[Path | None]:
+    """Where each frame's mask of parts is; nowhere if the data set came without them."""
+    places = [
+        inner_path(folder, origin, entry, "seg_mask_path") if "seg_mask_path" in entry else None
+        for origin, entry in told
+    ]
+    there = [place is not None and place.is_file() for place in places]
+    if any(there) and not all(there):
+        missing = there.index(False)
+        raise LikenessError(
+            f"{told[missing][0]} has no labels ({places[missing] or 'no seg_mask_path'}) where other frames have; add "
+            "them, or move the folder of labels away to import without."
+        )
+    return places if any(there) else [None] * len(places)
 
 
 def _expression(folder: Path, origin: str, entry: dict[str, Any]) -> Floats:
@@ -221,7 +246,8 @@ def write_insta(capture: Capture, folder: Path) -> dict[str, str]:
     """Write a capture as INSTA's data set: the head stands still, and the camera has its motion.
 
     Meshes, depths and masks are of the posed head model without its eyeballs' triangles, as INSTA's own are; vertices
-    are all there. Masks are drawn from the head model, see :mod:`.region_labels`. Held-out frames are the test set.
+    are all there. Masks are the capture's labels, or drawn from the head model, see :mod:`.region_labels`. Held-out
+    frames are the test set.
 
     Parameters
     ----------
@@ -256,6 +282,7 @@ def write_insta(capture: Capture, folder: Path) -> dict[str, str]:
     _write_obj(folder / "canonical.obj", head.posed(canonical, capture.identity), faces)
     frames = [_write_frame(capture, index, faces, weights, folder) for index in range(len(capture))]
 
+    drawn = not has_semantics(capture) or capture.provenance.get("labels") == DRAWN
     fx, fy, cx, cy = (float(value) for value in capture.intrinsics)
     angles = [2 * math.atan(side / (2 * focal)) for side, focal in ((capture.width, fx), (capture.height, fy))]
     shared = {
@@ -265,6 +292,7 @@ def write_insta(capture: Capture, folder: Path) -> dict[str, str]:
         **{"camera_angle_x": angles[0], "camera_angle_y": angles[1]},
         **{"x_fov": math.degrees(angles[0]), "y_fov": math.degrees(angles[1])},
         "integer_depth_scale": 0.001,
+        **({"semantic_source": DRAWN} if drawn else {}),
     }
     test = list(capture.held_out) or list(capture.training)[-VALIDATION_FRAMES:]
     sets = {"": range(len(frames)), "_train": capture.training, "_test": test, "_val": test[-VALIDATION_FRAMES:]}
@@ -292,8 +320,9 @@ def _write_frame(
     write_atomically(folder / "flame" / "exp" / f"{name}.txt", "".join(f"{w:.8f}\n" for w in expression).encode())
     matte = load_matte(capture, index)
     _write_png(folder / "images" / f"{name}.png", np.dstack([load_frame(capture, index), matte]))
-    labels = insta_labels(capture, index, matte)
-    _write_png(folder / "seg_mask" / f"{name}.png", np.dstack([labels, np.zeros_like(labels), np.zeros_like(labels)]))
+    classes = load_semantics(capture, index) if has_semantics(capture) else parser_labels(capture, index, matte)
+    red = np.array(INSTA_CLASSES, np.uint8)[classes]
+    _write_png(folder / "seg_mask" / f"{name}.png", np.dstack([red, np.zeros_like(red), np.zeros_like(red)]))
     hits = surface_hits(rasteriser(torch.device("cpu")), posed, torch.from_numpy(faces), camera)
     depth = np.zeros(capture.width * capture.height, np.uint16)
     away = -camera.to_camera(posed)[:, 2][faces[hits.faces.numpy()]]

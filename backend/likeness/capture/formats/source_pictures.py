@@ -92,7 +92,7 @@ def matte_pictures(sources: tuple[SourcePicture, ...], size: tuple[int, int]) ->
                 plain = _header(source.matte)[1] == "L" and source.matte.suffix.lower() == ".png"
                 yield source.matte if plain else matte
             elif source.labels is not None and origin == LABELS:
-                yield np.where(labels(source.labels) > 0, np.uint8(255), np.uint8(0))
+                yield np.where(labels(source) > 0, np.uint8(255), np.uint8(0))
             elif origin == TRANSPARENCY:
                 yield np.ascontiguousarray(_converted(source.picture, "RGBA")[..., 3])
             else:
@@ -134,23 +134,32 @@ def semantic_pictures(sources: tuple[SourcePicture, ...], size: tuple[int, int])
             raise LikenessError(
                 f"{source.picture} has no labels where other frames have; add them, or move {places[0].parent} away."
             )
-    for place in places:
-        _check_size(place, size)
-        labels(place)
-    return (place if _header(place)[1] == "L" else labels(place) for place in places)
+        _check_size(source.labels, size)
+        labels(source)
+    return (_as_it_is(source) or labels(source) for source in sources)
 
 
-def labels(path: Path) -> Picture:
-    """Class numbers (H, W) of a picture of labels, whether they are its grey values or entries of its palette.
+def _as_it_is(source: SourcePicture) -> Path | None:
+    """A picture of labels that needs no change, and so may be copied."""
+    plain = source.labels is not None and not source.classes_in_red and _header(source.labels)[1] == "L"
+    return source.labels if plain else None
+
+
+def labels(source: SourcePicture) -> Picture:
+    """Class numbers (H, W) of a frame that has labels: grey values, entries of a palette, or values of red.
 
     Raises
     ------
     LikenessError
-        If the picture is damaged, a JPEG or coloured, or holds numbers of no class.
+        If the picture is damaged, a JPEG or coloured where it should not be, or holds numbers of no class.
     """
+    path = source.labels
+    assert path is not None
     mode = _header(path)[1]
     if path.suffix.lower() != ".png":
         raise LikenessError(f"{path} is a JPEG, which blurs class numbers; write labels as PNG, or move them away.")
+    if source.classes_in_red:
+        return _classes(_converted(path, "RGB")[..., 0], source.classes_in_red, path)
     values = _converted(path, mode)
     if values.ndim == 3:
         # Some tools write grey values three times, and opacity beside them.
@@ -162,6 +171,19 @@ def labels(path: Path) -> Picture:
         values = grey[..., 0]
     check_classes(values, path)
     return values.astype(np.uint8)
+
+
+def _classes(red: Picture, values: tuple[int, ...], path: Path) -> Picture:
+    """Class numbers (H, W) by values of red."""
+    numbers = np.full(256, -1)
+    numbers[list(values)] = np.arange(len(values))
+    found = numbers[red]
+    if found.min() < 0:
+        raise LikenessError(
+            f"{path} holds a red of {red[found < 0][0]}, which stands for no part of a face; write it again, or move "
+            "the labels' folder away."
+        )
+    return found.astype(np.uint8)
 
 
 def _converted(path: Path, mode: str) -> Picture:
