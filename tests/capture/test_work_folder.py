@@ -27,8 +27,10 @@ def test_stages_of_a_killed_run_are_found(tmp_path):
 
 def test_other_settings_begin_anew(tmp_path):
     killed(WorkFolder(tmp_path / "work", SETTINGS))
+    (tmp_path / "work" / "000000.jpg").write_bytes(b"old")
     with WorkFolder(tmp_path / "work", {**SETTINGS, "size": 256}) as work:
         assert work.stage("one") is None
+        assert not (work.path / "000000.jpg").exists()
 
 
 def test_what_is_not_from_tracking_is_not_touched(tmp_path):
@@ -37,6 +39,16 @@ def test_what_is_not_from_tracking_is_not_touched(tmp_path):
     with pytest.raises(LikenessError, match="work is in the way"), WorkFolder(tmp_path / "work", SETTINGS):
         pass
     assert (tmp_path / "work" / "diary.txt").read_text() == "mine"
+
+
+def test_one_process_works_there_at_a_time(tmp_path):
+    with WorkFolder(tmp_path / "work", SETTINGS) as work:
+        work.finish_stage("one", {"numbers": np.arange(5)})
+        for settings in (SETTINGS, {**SETTINGS, "size": 256}):
+            with pytest.raises(LikenessError, match=r"Another process is at work on .*work; .* choose another"):
+                WorkFolder(tmp_path / "work", settings).__enter__()
+        assert work.stage("one") is not None
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])

@@ -168,7 +168,7 @@ def test_a_job_that_says_it_runs_while_nobody_does_was_killed(job):
 
     def look(step):
         if step == 2:
-            with locked(job):
+            with locked(job, "end it"):
                 seen.append(job_progress(job).state)
                 assert is_locked(job)
             seen.append(job_progress(job).state)
@@ -180,8 +180,8 @@ def test_a_job_that_says_it_runs_while_nobody_does_was_killed(job):
 
 def test_two_processes_do_not_work_on_one_job(job):
     session(job)
-    with locked(job):
-        with pytest.raises(LikenessError, match="Another process"), locked(job):
+    with locked(job, "end it"):
+        with pytest.raises(LikenessError, match="Another process"), locked(job, "end it"):
             pass
         with pytest.raises(LikenessError, match="Another process"):
             make_folder(job, [], resume=True)

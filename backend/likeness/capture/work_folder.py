@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +16,7 @@ from safetensors.numpy import load_file, save
 
 from ..errors import LikenessError
 from ..files import write_atomically
+from ..jobs.lock import LOCK, locked
 
 Arrays = dict[str, np.ndarray]
 
@@ -29,7 +31,8 @@ class WorkFolder:
     """Stages of work on disk; use as a context manager.
 
     The folder goes when the block ends, by an error or an interrupt too: nothing half-made is left behind. Only a
-    process that is killed leaves it, and the next one finds the stages again if video and settings are the same.
+    process that is killed leaves it, and the next one finds the stages again if video and settings are the same. One
+    process works there at a time.
 
     Parameters
     ----------
@@ -40,25 +43,34 @@ class WorkFolder:
     Raises
     ------
     LikenessError
-        On entering, if something else is at the folder's place.
+        On entering, if something else is at the folder's place, or another process works there.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path = path
         self._settings = {"version": VERSION, **settings}
+        self._lock = ExitStack()
 
     def __enter__(self) -> WorkFolder:
-        if self.path.exists() and not self._is_ours():
-            if not (self.path / _SETTINGS).is_file():
-                raise LikenessError(f"{self.path} is in the way and not from tracking; move it elsewhere.")
-            shutil.rmtree(self.path)
+        if self.path.exists() and not (self.path / _SETTINGS).is_file():
+            raise LikenessError(f"{self.path} is in the way and not from tracking; move it elsewhere.")
         self.path.mkdir(parents=True, exist_ok=True)
+        self._lock.enter_context(locked(self.path, "it tracks a video into the same place: wait, or choose another"))
+        if not self._is_ours():
+            for old in self.path.iterdir():
+                if old.is_dir():
+                    shutil.rmtree(old)
+                elif old.name != LOCK:
+                    old.unlink()
         write_atomically(self.path / _SETTINGS, json.dumps(self._settings).encode())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+        # Some systems keep what is locked.
         shutil.rmtree(self.path, ignore_errors=True)
 
     def stage(self, name: str) -> Arrays | None:

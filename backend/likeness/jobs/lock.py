@@ -1,4 +1,4 @@
-"""One process works on a job folder at a time; the operating system knows whether it still lives."""
+"""One process works on a folder at a time; the operating system knows whether it still lives."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from pathlib import Path
 
 from ..errors import LikenessError
 
-_NAME = ".lock"
+LOCK = ".lock"
+"""Name of the file that is locked."""
+
 _TRIES, _PAUSE = 5, 0.05
 
 
 @contextmanager
-def locked(job: Path) -> Iterator[None]:
-    """Be the one process that works on a job; it ends with the process, however that ends.
+def locked(folder: Path, advice: str) -> Iterator[None]:
+    """Be the one process that works on a folder; it ends with the process, however that ends.
+
+    Parameters
+    ----------
+    folder : Path
+    advice : str
+        What to do about another process that works there.
 
     Raises
     ------
@@ -25,9 +33,9 @@ def locked(job: Path) -> Iterator[None]:
         If another process works on it, or the folder cannot be written to.
     """
     try:
-        handle = os.open(job / _NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise LikenessError(f"The job folder {job} cannot be written to: {error.strerror}.") from error
+        raise LikenessError(f"The folder {folder} cannot be written to: {error.strerror}.") from error
     try:
         # Whoever asks whether a job is at work holds the lock for a moment.
         for _ in range(_TRIES):
@@ -35,7 +43,7 @@ def locked(job: Path) -> Iterator[None]:
                 break
             time.sleep(_PAUSE)
         else:
-            raise LikenessError(f"Another process is at work on {job}; `likeness job stop {job}` ends it.")
+            raise LikenessError(f"Another process is at work on {folder}; {advice}.")
         yield
     finally:
         os.close(handle)
@@ -44,7 +52,7 @@ def locked(job: Path) -> Iterator[None]:
 def is_locked(job: Path) -> bool:
     """Whether a living process works on a job."""
     try:
-        handle = os.open(job / _NAME, os.O_RDWR)
+        handle = os.open(job / LOCK, os.O_RDWR)
     except OSError:
         return False
     try:

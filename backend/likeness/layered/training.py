@@ -127,7 +127,7 @@ def train(
         aside = make_folder(out, _RESULTS, resume=resume)
         if aside is not None:
             progress("Loading", 0.0, f"the unfinished job that was here is kept in {aside}")
-        with locked(out):
+        with locked(out, f"`likeness job stop {out}` ends it"):
             made_of = {
                 "preset": asdict(preset),
                 "seed": seed,
