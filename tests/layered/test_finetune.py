@@ -13,7 +13,7 @@ from likeness.layered.compositing import linear_to_srgb, over
 from likeness.layered.corrections import CorrectionOptimiser
 from likeness.layered.decoder import AppearanceDecoder
 from likeness.layered.deformation import PoseCorrections, TorchPose
-from likeness.layered.finetune import FineTuned, finetune, rarity, sample_squarely, target
+from likeness.layered.finetune import FineTuned, finetune, learning_conditions, rarity, sample_squarely, target
 from likeness.layered.frames import FilmedFrame
 from likeness.layered.proxies import TextureLayout
 from likeness.layered.rendering import Hits
@@ -113,6 +113,18 @@ def test_rare_turns_of_the_head_are_drawn_more_often(frames):
     # Where nothing turns, no frame is special.
     still = rarity(replace(frames, root_rotation=torch.zeros(12, 3), joint_rotations=torch.zeros(12, 4, 3)))
     assert still.min() == still.max()
+
+
+def test_now_and_then_the_decoder_is_told_of_a_neutral_face(frames):
+    numbers = replace(PRESET.fine_tuning, expression_noise=0.0, condition_dropout=0.3)
+    pose = TorchPose.of_frame(frames, 2)
+    torch.manual_seed(0)
+    told = torch.stack([learning_conditions(pose, numbers) for _ in range(400)])
+    neutral = (told == 0).all(1)
+    assert neutral.float().mean() == pytest.approx(0.3, abs=0.06)
+    assert (told[~neutral] == pose.conditions).all()
+    always_its_own = replace(numbers, condition_dropout=0.0)
+    torch.testing.assert_close(learning_conditions(pose, always_its_own), pose.conditions)
 
 
 def test_texels_seen_edge_on_learn_nothing():

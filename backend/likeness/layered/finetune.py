@@ -213,7 +213,7 @@ def _loss(
     pixels = torch.cat([patches.flatten(), _chosen_pixels(triangles, frames, index, scattered)])
     normals = _tracked_normals(scene, pose, index, camera)
     hits = find_hits(proxies, vertices, normals, triangles[:, pixels], scene.directions[pixels])
-    conditions = pose.conditions + numbers.expression_noise * torch.randn_like(pose.conditions)
+    conditions = learning_conditions(pose, numbers)
     sampler = partial(sample_squarely, scene.table, hits, numbers.grazing_cosine)
     colours, alphas = shade(hits, sampler, proxies.layout, scene.decoder(conditions))
     background = random_background(random).to(device)
@@ -231,6 +231,19 @@ def _loss(
     if correct:
         loss = loss + correction_loss(scene.corrections, index, frames.training, numbers)
     return loss
+
+
+def learning_conditions(pose: TorchPose, numbers: FineTuningPreset) -> torch.Tensor:
+    """Conditions (9 + E,) of the decoder that a picture is learnt with: nearly its pose's, now and then none.
+
+    A hundred frames of fifty weights each can be told apart by their conditions alone, so a decoder learns each
+    picture's light and errors by heart. Where it is told of a neutral face now and then, looks must do without, and
+    only what truly goes with an expression is left to it.
+    """
+    conditions = pose.conditions
+    if numbers.condition_dropout and torch.rand(()) < numbers.condition_dropout:
+        return torch.zeros_like(conditions)
+    return conditions + numbers.expression_noise * torch.randn_like(conditions)
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ _COUNTS = (
 _LENGTHS = ("geometry.cell", "geometry.extraction_cell", "geometry.stage_one.cell")
 _SHARES = (
     "stage_one_share", "fine_tuning.face_share", "fine_tuning.final_rate", "fine_tuning.correction_start",
-    "fine_tuning.perceptual_share",
+    "fine_tuning.perceptual_share", "fine_tuning.condition_dropout",
 )  # fmt: skip
 
 

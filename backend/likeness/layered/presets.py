@@ -56,6 +56,9 @@ class FineTuningPreset:
         sizes: what a tracker gets wrong changes slowly.
     expression_noise : float
         Standard deviation of noise on the decoder's conditions.
+    condition_dropout : float
+        Share of steps in which the decoder is told of a neutral face, whatever the picture shows, see
+        :func:`likeness.layered.finetune.learning_conditions`.
     grazing_cosine : float
         Cosine between ray and normal from which on a texel learns in full; less where it is seen at grazing angles.
     seen_threshold : float
@@ -92,6 +95,7 @@ class FineTuningPreset:
     expression_weight: float = 0.02
     temporal_weight: float = 1e-3
     expression_noise: float = 0.02
+    condition_dropout: float = 0.2
     grazing_cosine: float = 0.4
     seen_threshold: float = 0.02
     inspected_frames: int = 40
