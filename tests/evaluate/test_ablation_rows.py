@@ -70,7 +70,13 @@ def test_the_head_mesh_and_each_loss_can_be_left_out():
         [name for name, value in vars(tuning).items() if value != getattr(PREVIEW.fine_tuning, name)]
         for tuning in losses
     ]
-    assert zeros == [["distortion_weight"], ["alpha_weight"], ["expression_noise"], ["condition_dropout"]]
+    assert zeros == [
+        ["distortion_weight"],
+        ["alpha_weight"],
+        ["expression_noise"],
+        ["condition_dropout"],
+        ["agreement_weight"],
+    ]
 
 
 def test_every_row_can_be_learnt():

@@ -48,7 +48,8 @@ class FineTuningPreset:
     distortion_weight : float
         Weight of :func:`likeness.layered.compositing.distortion`, levels in centimetres.
     agreement_weight : float
-        Pull of each texel's bases towards their mean, per visit; keeps looks from being learnt off single frames.
+        Pull of each texel's bases towards their mean, per visit; without it, bases that have little share in what was
+        filmed take any colour, and show it where the head turns farther.
     expression_weight : float
         Weight of the squared expression corrections.
     temporal_weight : float
@@ -91,7 +92,7 @@ class FineTuningPreset:
     squared_weight: float = 4.0
     alpha_weight: float = 0.1
     distortion_weight: float = 0.03
-    agreement_weight: float = 0.0
+    agreement_weight: float = 0.02
     expression_weight: float = 0.02
     temporal_weight: float = 1e-3
     expression_noise: float = 0.02
