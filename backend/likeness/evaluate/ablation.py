@@ -104,22 +104,30 @@ def ablate(
         for seed in seeds:
             key = _key(row.preset, capture, {**told, "seed": seed})
             place = runs / f"{key}.json"
-            if not place.is_file():
+            measured = _kept(place, row)
+            if measured is None:
                 title = f"{number + 1}/{len(rows)} {row.group} {row.name}, seed {seed}"
                 measured = _run(row.preset, capture, runs / key, seconds, size, seed, lpips, _titled(progress, title))
                 write_atomically(place, json.dumps(measured, indent=1).encode())
-            learnt.append({"seed": seed, **_chosen(row, key, json.loads(place.read_text("utf-8")))})
+            learnt.append({"seed": seed, **_chosen(row, key, measured)})
         results.append({"group": row.group, "name": row.name, **_mean(learnt), "runs": learnt})
         _write(out, whole, results, capture, len(rows))
     return {**whole, "rows": results}
 
 
+def _kept(place: Path, row: Variant) -> dict[str, Any] | None:
+    """What a run has told; None if it is still to be done, or an older version did not measure what the row asks."""
+    measured = json.loads(place.read_text("utf-8")) if place.is_file() else {}
+    return measured if ("before_baking" if row.before_baking else "marks") in measured else None
+
+
 def _chosen(row: Variant, key: str, measured: dict[str, Any]) -> dict[str, Any]:
     """What a run tells of a row, and which pictures."""
-    before = measured.pop("before_baking", None)
     if not row.before_baking:
-        return {"pictures": f"{key}.png", **measured}
+        told = {name: value for name, value in measured.items() if name != "before_baking"}
+        return {"pictures": f"{key}.png", **told}
     # There is no file yet, nor decimated triangles.
+    before = measured["before_baking"]
     return {"pictures": f"{key}-before.png", **before, "steps": 0, "megabytes": None, "triangles": None}
 
 
