@@ -25,7 +25,7 @@ def job(tmp_path: Path) -> Path:
 
 
 def test_status_says_stage_step_loss_and_time(job, capsys):
-    with locked(job):
+    with locked(job, "end it"):
         assert main(["job", "status", str(job)]) == 0
     told = capsys.readouterr().out
     assert told == (
@@ -36,7 +36,7 @@ def test_status_says_stage_step_loss_and_time(job, capsys):
 
 def test_status_as_json_has_every_number(job, capsys):
     (job / "preview.png").write_bytes(b"")
-    with locked(job):
+    with locked(job, "end it"):
         assert main(["job", "status", str(job), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["state"], told["step"], told["steps"], told["left_s"]) == ("running", 300, 1200, 150.0)
@@ -51,7 +51,7 @@ def test_a_job_that_nobody_works_on_was_killed(job, capsys):
 
 
 def test_wishes_reach_the_folder(job, capsys):
-    with locked(job):
+    with locked(job, "end it"):
         assert main(["job", "pause", str(job)]) == 0
         assert asked(job) == "pause"
         assert main(["job", "resume", str(job)]) == 0
