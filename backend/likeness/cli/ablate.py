@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the command."""
     from ..capture.storage import load_capture
-    from ..evaluate.ablation import ablate
+    from ..evaluate.ablation import ablate, shown
     from ..evaluate.ablation_rows import GROUPS
     from ..layered.lpips import load_lpips
     from ..layered.presets import preset_named, with_overrides
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             progress=bars,
         )
     for row in result["rows"]:
-        told = (f"{row['marks'][name]['value']:8.2f}" for name in ("psnr_face", "psnr_fg") if name in row["marks"])
-        tell(options, f"{row['group'] + ' ' + row['name']:>44} {' '.join(told)} dB")
+        told = (f"{shown(row, name):>14}" for name in ("psnr_face", "psnr_fg"))
+        tell(options, f"{row['group'] + ' ' + row['name']:>54} {' '.join(told)} dB")
     tell(options, f"Wrote {options.out / 'ablation.md'}.")
     return result

@@ -175,11 +175,11 @@ def _run(
     write_layered_avatar(avatar, place / "avatar.glb")
     player = Player(avatar)
 
-    def shown(index: int) -> Array:
+    def picture(index: int) -> Array:
         return rendered(player, capture.pose(index), capture.camera(index).resized(size, size))
 
     measured = {
-        "marks": held_out_marks(shown, capture, size, lpips, place.with_suffix(".png")),
+        "marks": held_out_marks(picture, capture, size, lpips, place.with_suffix(".png")),
         "train_s": round(taken, 1),
         "steps": avatar.report["training"]["steps"],
         "megabytes": round((place / "avatar.glb").stat().st_size / 1e6, 2),
@@ -199,13 +199,13 @@ def _run(
 
 
 def held_out_marks(
-    shown: Callable[[int], Array], capture: Capture, size: int, lpips: Lpips | None, pictures: Path
+    picture_of: Callable[[int], Array], capture: Capture, size: int, lpips: Lpips | None, pictures: Path
 ) -> dict[str, dict[str, Any]]:
     """Means over the held-out frames, as ``likeness eval`` measures them; some pictures go into one PNG."""
     frames, strip = [], []
     kept = _shown_frames(capture)
     for index in capture.held_out:
-        picture = over(shown(index))
+        picture = over(picture_of(index))
         frames.append({"frame": index, **figures(picture, truth(capture, index, size), None, lpips)})
         if index in kept:
             strip.append(to_bytes(picture))
@@ -225,7 +225,7 @@ def _write(out: Path, told: dict[str, Any], results: list[dict[str, Any]], captu
 
 
 def _page(told: dict[str, Any], results: list[dict[str, Any]], capture: Capture, wanted: int) -> list[str]:
-    shown = [name for name in MEASURES if name in results[0]["marks"]]
+    measures = [name for name in MEASURES if name in results[0]["marks"]]
     granted = "Every row had as many steps as its preset says: rows that cost more took longer."
     if told["seconds"] is not None:
         granted = f"Every row had {told['seconds']:g} s of learning: rows that cost more got fewer steps."
@@ -239,11 +239,11 @@ def _page(told: dict[str, Any], results: list[dict[str, Any]], capture: Capture,
         f"nothing fitted on them, {SAMPLES} x {SAMPLES} samples for each pixel. {granted} {seeds} "
         f"{told['threads']} thread(s).",
         "",
-        f"| | | {' | '.join(shown)} | steps | s | triangles | MB |",
-        f"|---|---|{'---:|' * (len(shown) + 4)}",
+        f"| | | {' | '.join(measures)} | steps | s | triangles | MB |",
+        f"|---|---|{'---:|' * (len(measures) + 4)}",
     ]
     for result in results:
-        values = [_shown(result, name) for name in shown]
+        values = [shown(result, name) for name in measures]
         values += [f"{result['steps']:.0f}", f"{result['train_s']:.0f}"]
         sizes = (("triangles", 0), ("megabytes", 1))
         values += ["" if result[name] is None else f"{result[name]:.{digits}f}" for name, digits in sizes]
@@ -253,11 +253,12 @@ def _page(told: dict[str, Any], results: list[dict[str, Any]], capture: Capture,
     return [*lines, "", "![Held-out frames](ablation.png)", ""]
 
 
-def _shown(result: dict[str, Any], name: str) -> str:
-    if name not in result["marks"]:
+def shown(row: dict[str, Any], name: str) -> str:
+    """A row's figure, with its standard deviation where there are several seeds; empty if it is not known."""
+    if name not in row["marks"]:
         return ""
-    value = f"{result['marks'][name]['value']:.{MEASURES[name]}f}"
-    return value if result["spread"] is None else f"{value} ± {result['spread'][name]:.{MEASURES[name]}f}"
+    value = f"{row['marks'][name]['value']:.{MEASURES[name]}f}"
+    return value if row["spread"] is None else f"{value} ± {row['spread'][name]:.{MEASURES[name]}f}"
 
 
 def _sheet(runs: Path, results: list[dict[str, Any]], capture: Capture, size: int) -> np.ndarray:
@@ -270,7 +271,7 @@ def _sheet(runs: Path, results: list[dict[str, Any]], capture: Capture, size: in
         picture = cv2.imread(str(runs / result["runs"][0]["pictures"]), cv2.IMREAD_COLOR)
         if picture is not None:
             strip = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
-            face = _shown(result, "psnr_face").replace("±", "+-") or "?"
+            face = shown(result, "psnr_face").replace("±", "+-") or "?"
             parts.append(captioned(strip, f"{result['group']} {result['name']}: face {face} dB"))
     columns = 3
     blank = np.full_like(parts[0], 255)

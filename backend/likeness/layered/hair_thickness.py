@@ -95,16 +95,17 @@ def _squarest_touch(
     A line that meets the head elsewhere, as those do that pass an ear on their way to the hair behind it, shows that
     other place's outline.
     """
-    smallest, vertices, faces = np.ones(len(points)), torch.tensor(head.points), torch.tensor(head.model.faces)
-    for viewpoint in viewpoints:
-        sight = viewpoint - points
-        cosines = np.abs((sight * normals).sum(1)) / np.linalg.norm(sight, axis=1)
-        better = np.flatnonzero(cosines < np.minimum(smallest, UNTOUCHED))
-        origins = torch.tensor(points[better] + CLEARANCE * normals[better], dtype=torch.float32)
-        line = torch.tensor(sight[better], dtype=torch.float32)
-        blocked = [intersect_rays(vertices, faces, origins, side)[1].numpy() >= 0 for side in (line, -line)]
-        free = better[~(blocked[0] | blocked[1])]
-        smallest[free] = cosines[free]
+    sight = viewpoints[:, None] - points
+    cosines = np.abs((sight * normals).sum(-1)) / np.linalg.norm(sight, axis=-1)
+    seen_from, touched = np.nonzero(cosines < UNTOUCHED)
+    origins = points[touched] + CLEARANCE * normals[touched]
+    lines = sight[seen_from, touched]
+    # To the camera and away from it.
+    rays = (torch.tensor(np.concatenate(ends), dtype=torch.float32) for ends in ((origins, origins), (lines, -lines)))
+    _, hit, _ = intersect_rays(torch.tensor(head.points), torch.tensor(head.model.faces), *rays)
+    free = (hit.numpy().reshape(2, -1) < 0).all(0)
+    smallest = np.ones(len(points))
+    np.minimum.at(smallest, touched[free], cosines[seen_from, touched][free])
     return smallest
 
 

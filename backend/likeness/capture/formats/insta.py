@@ -125,7 +125,8 @@ def read_insta(folder: Path, head: HeadModel, held_out_part: float = 0.2) -> Fla
         raise LikenessError(f"{folder}: field 'transform_matrix' puts the head behind the camera.")
     has_lids = head.expression_names[-2:] == EYELIDS
     labels = _labels(folder, told)
-    drawn = all(read_object(place).get("semantic_source") == DRAWN for place in places)
+    # Those of a parser must not hide that others were drawn.
+    drawn = any(read_object(place).get("semantic_source") == DRAWN for place in places)
     return FlameFrames(
         width=width,
         height=height,
