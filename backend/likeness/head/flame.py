@@ -198,10 +198,12 @@ def _new_layout(arrays: FlameArrays) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Texture coordinates (T, 2) and corners (F, 3) without overlaps, by xatlas."""
     import xatlas
 
-    atlas = xatlas.Atlas()
-    atlas.add_mesh(arrays.template.astype(np.float32), arrays.faces.astype(np.uint32))
+    from ..unwrapping import new_atlas
+
     packing = xatlas.PackOptions()
     packing.resolution, packing.padding = 2048, 4
-    atlas.generate(pack_options=packing)
-    _, corners, uv = atlas[0]
+    with new_atlas() as atlas:
+        atlas.add_mesh(arrays.template.astype(np.float32), arrays.faces.astype(np.uint32))
+        atlas.generate(pack_options=packing)
+        _, corners, uv = atlas[0]
     return uv.astype(np.float64).clip(0, 1), corners.astype(np.int64)

@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import LikenessError
+from ..unwrapping import new_atlas
 from .mesh import Mesh
 
 Array = npt.NDArray[np.float32]
@@ -56,16 +57,16 @@ class Atlas:
 
 def cut_charts(mesh: Mesh) -> Atlas:
     """Charts of a mesh, unpacked."""
-    charts = xatlas.Atlas()
-    # xatlas takes small triangles for degenerate; it was made for scenes in larger units than metres.
-    charts.add_mesh(np.ascontiguousarray(mesh.positions * 1000, np.float32), mesh.faces.astype(np.uint32))
     options = xatlas.ChartOptions()
     options.max_iterations = 2
     options.normal_deviation_weight = 0.5
     options.max_cost = 20.0
-    charts.generate(options, _packing())
-    _, faces_uv, uv = charts[0]
-    return Atlas((uv * [charts.width, charts.height]).astype(np.float32), faces_uv.astype(np.int32))
+    with new_atlas() as charts:
+        # xatlas takes small triangles for degenerate; it was made for scenes in larger units than metres.
+        charts.add_mesh(np.ascontiguousarray(mesh.positions * 1000, np.float32), mesh.faces.astype(np.uint32))
+        charts.generate(options, _packing())
+        _, faces_uv, uv = charts[0]
+        return Atlas((uv * [charts.width, charts.height]).astype(np.float32), faces_uv.astype(np.int32))
 
 
 def pack_charts(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating], tile_size: int) -> Atlas:
@@ -116,13 +117,13 @@ def pack_charts(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating], ti
 
 def _packed(uv: Array, faces_uv: Indices) -> tuple[Atlas, float]:
     """Charts after packing, in texels, and the side of the square that holds them."""
-    packed = xatlas.Atlas()
-    # As texture coordinates and not as a flat mesh, of which xatlas would cut charts anew at every fold.
-    packed.add_uv_mesh(np.ascontiguousarray(uv, np.float32), faces_uv.astype(np.uint32))
-    packed.generate(xatlas.ChartOptions(), _packing(texels_per_unit=1.0))
-    _, faces, places = packed[0]
-    size = float(max(packed.width, packed.height)) if packed.atlas_count == 1 else np.inf
-    return Atlas((places * [packed.width, packed.height]).astype(np.float32), faces.astype(np.int32)), size
+    with new_atlas() as packed:
+        # As texture coordinates and not as a flat mesh, of which xatlas would cut charts anew at every fold.
+        packed.add_uv_mesh(np.ascontiguousarray(uv, np.float32), faces_uv.astype(np.uint32))
+        packed.generate(xatlas.ChartOptions(), _packing(texels_per_unit=1.0))
+        _, faces, places = packed[0]
+        size = float(max(packed.width, packed.height)) if packed.atlas_count == 1 else np.inf
+        return Atlas((places * [packed.width, packed.height]).astype(np.float32), faces.astype(np.int32)), size
 
 
 def _scaled(mesh: Mesh, charts: Atlas, density: npt.NDArray[np.floating]) -> Array:
