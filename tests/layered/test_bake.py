@@ -8,9 +8,13 @@ from balls import HAIR_RADIUS, ball_capture
 from likeness.layered import stage_one, stage_one_state
 from likeness.layered.bake import bake, fill_textures
 from likeness.layered.baked_texels import baked_texels, dilated
-from likeness.layered.compositing import linear_to_srgb
+from likeness.layered.compositing import composite, linear_to_srgb, over
+from likeness.layered.core_opening import open_core
+from likeness.layered.deformation import TorchPose, camera_vertices, posed_vertices
 from likeness.layered.hulls import hull_proxies
+from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from likeness.layered.stage_one import load_stage_one, save_stage_one, train_stage_one
+from likeness.layered.texels import TexelTable
 from likeness.raster.warp_rasteriser import WarpRasteriser
 from likeness.rig import AVATAR_JOINTS
 
@@ -115,6 +119,34 @@ def test_stage_one_learns_saves_and_bakes(scene, tmp_path):
     # The same surface, another look.
     torch.testing.assert_close(projected.positions, baked.positions)
     assert (projected.textures - baked.textures).abs().mean() > 0.01
+
+
+def test_what_is_baked_looks_like_what_was_learnt_on_the_same_layers(scene):
+    errors = {nested: lost_by_baking(scene, nested) for nested in (True, False)}
+    # Nested ones lose what smaller meshes and texels blur, plain ones look like another head's on an avatar's layers.
+    assert errors[True] < 0.6 * errors[False]
+
+
+@torch.no_grad()
+def lost_by_baking(scene, nested: bool) -> float:
+    """Root mean square difference of pictures before and after baking."""
+    capture, frames = scene
+    numbers = replace(GEOMETRY.stage_one, nested=nested, steps=100, cell=GEOMETRY.extraction_cell)
+    preset = replace(PRESET, geometry=replace(GEOMETRY, stage_one=numbers))
+    with torch.enable_grad():
+        learned = train_stage_one(frames, capture, preset, seconds=600)
+    layers, proxies = stage_one_state.extracted(learned, preset), open_core(bake(learned, frames, capture, preset))
+    table, rasteriser, apart = TexelTable(proxies.textures, proxies.layout), WarpRasteriser(), []
+    for index, camera in enumerate(frames.cameras):
+        pose = TorchPose.of_frame(frames, index)
+        vertices = camera_vertices(posed_vertices(proxies, pose), camera)
+        seen = visible_triangles(proxies, vertices, camera, rasteriser)
+        hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), seen, ray_directions(camera))
+        baked = composite(*shade(hits, table.sample, proxies.layout, learned.decoder(pose.conditions)))
+        learnt = stage_one.rendered(learned, layers, frames, index, preset, rasteriser)
+        pictures = [linear_to_srgb(over(picture, torch.ones(3))) for picture in (baked, learnt)]
+        apart.append((pictures[0] - pictures[1]).square().mean())
+    return float(torch.stack(apart).mean().sqrt())
 
 
 def test_a_surface_that_shall_not_move_stays_where_mattes_carved_it(scene, monkeypatch):

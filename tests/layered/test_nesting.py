@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from balls import HAIR_RADIUS, ball_head
 from likeness.camera import Camera
-from likeness.layered.assembly import SOLID_OPACITY
+from likeness.layered.assembly import SOLID_OPACITY, level_set
 from likeness.layered.canonical import canonical_head
 from likeness.layered.core_opening import open_core
 from likeness.layered.deformation import TorchPose, camera_vertices, posed_vertices
@@ -63,6 +64,20 @@ def test_hair_before_the_face_is_the_covers(scene):
     nested = nesting(head, grid)
     cover = extract_level(nested.cover(values), grid, 0.001).positions
     assert nested.cover_share(cover).min() == 1
+
+
+def test_layers_know_how_far_they_sank(scene):
+    head, grid, values = scene
+    deformer = Deformer(head, grid.low, grid.high)
+    for nested, level in product((None, nesting(head, grid)), PREVIEW.geometry.levels):
+        if level != 0:
+            layer = level_set(head, deformer, values, grid, level, PREVIEW.geometry, nested)
+            found = grid.sample(values, layer.mesh.positions)
+            # A vertex where the level set leaves the grid is on its cap, half a cell off.
+            inside = (np.abs(layer.mesh.positions) < grid.high - grid.cell).all(1)
+            assert np.abs(found - layer.heights)[inside].max() < 0.05 * CELL
+            if nested is None:
+                assert (layer.heights == np.float32(level)).all() and not layer.solid.any()
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.6, -0.6])

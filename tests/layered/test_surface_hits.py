@@ -9,6 +9,7 @@ import torch
 from balls import GEOMETRY, PRESET, ball_capture
 from likeness.layered.hull_field import carved_field
 from likeness.layered.layer_extraction import training_layers
+from likeness.layered.nesting import SINKING
 from likeness.layered.presets import Preset
 from likeness.layered.reference_search import SearchSettings
 from likeness.layered.reference_surface import boxed, reference_surface
@@ -36,6 +37,24 @@ def scene() -> tuple[StageOne, View]:
     distance = (view.directions[:, :2] * 0.6).norm(dim=1)
     chosen = (distance < 0.08).nonzero()[::3, 0]
     return state, replace(view, triangles=view.triangles[:, chosen], directions=view.directions[chosen])
+
+
+def test_hits_on_layers_that_sank_lie_where_these_did(scene):
+    state, view = scene
+    plain = view.layers
+    layers = training_layers(state.field, state.manifold, PRESET, nested=True)
+    # The core is open under the head mesh, and the cover sinks beyond it.
+    kept, whole = (torch.bincount(part.proxies.face_layers, minlength=4) for part in (layers, plain))
+    assert kept[0] < whole[0]
+    frames = ball_capture(turns=5, size=64)[1]
+    surface = mesh_surface(state, view_of(state, layers, frames, 1, WarpRasteriser()), PRESET)
+    hits = surface.hits
+    fields = state.manifold(hits.uv)[0].detach()
+    cover = hits.layers == 2
+    sunk = GEOMETRY.shell_levels[0] - fields[cover]
+    assert sunk.quantile(0.9) == pytest.approx(SINKING, abs=1e-4) and sunk.min() > -1e-4
+    outermost = fields[hits.layers == 3]
+    assert (outermost - GEOMETRY.shell_levels[1]).abs().median() < 1e-6
 
 
 def on_levels(view: View, surface: Surface) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

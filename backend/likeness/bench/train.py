@@ -178,7 +178,8 @@ def trained(
     extract: bool = True,
 ) -> Run:
     """Train a copy of a state for some time with hits found in some way; ``extract`` layers anew as the preset says."""
-    numbers = replace(preset.geometry.stage_one, steps=10**9)
+    # Nobody searches for layers that have sunk: both ways learn plain level sets.
+    numbers = replace(preset.geometry.stage_one, steps=10**9, nested=False)
     if not extract:
         numbers = replace(numbers, extraction_steps=())
     longer = replace(preset, geometry=replace(preset.geometry, stage_one=numbers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,12 @@ import numpy.typing as npt
 from .atlas import Atlas
 from .canonical import Attributes, CanonicalHead
 from .deformer import Deformer
+from .extraction import extract_level
+from .geometry_preset import GeometryPreset
+from .grid import Grid
 from .head_layers import HeadLayer
 from .mesh import Mesh
+from .nesting import Nesting
 from .presets import Preset
 from .proxies import Proxies, concatenate_layers
 
@@ -31,6 +36,8 @@ class LayerMesh:
         In canonical space.
     rest : (V, 3) float32
         Its vertices at rest.
+    heights : (V,) float32
+        Where they lie in the field that has the surface at zero, metres: a level set's own level, less what it sinks.
     attributes : Attributes
         What moves them.
     bare : (V,) float32
@@ -41,6 +48,7 @@ class LayerMesh:
 
     mesh: Mesh
     rest: Array
+    heights: Array
     attributes: Attributes
     bare: Array
     solid: Array
@@ -55,6 +63,8 @@ class AssembledLayers:
     proxies : Proxies
     canonical : (V, 3) float32
         Their vertices in canonical space.
+    heights : (V,) float32
+        Where they lie in the field that has the surface at zero, metres.
     bare : (V,) float32
         How much a shell should stay clear there, 0..1: the head mesh is seen better without it. Zero on other layers.
     solid : (V,) float32
@@ -63,6 +73,7 @@ class AssembledLayers:
 
     proxies: Proxies
     canonical: Array
+    heights: Array
     bare: Array
     solid: Array
 
@@ -74,17 +85,50 @@ class AssembledLayers:
         return loose + self.solid * (SOLID_OPACITY - loose)
 
 
-def shell(head: CanonicalHead, deformer: Deformer, mesh: Mesh, solid: Array | None = None) -> LayerMesh:
-    """A level set as a layer that moves as the deformer says, the opaque surface nowhere or as ``solid`` (V,) says."""
+def level_set(
+    head: CanonicalHead,
+    deformer: Deformer,
+    values: Array,
+    grid: Grid,
+    level: float,
+    geometry: GeometryPreset,
+    nested: Nesting | None,
+    reduced: Callable[[Mesh], Mesh] = lambda mesh: mesh,
+) -> LayerMesh:
+    """A level set as a layer that moves as the deformer says.
+
+    Parameters
+    ----------
+    head : CanonicalHead
+    deformer : Deformer
+    values : (X, Y, Z) float32
+        The field in canonical space.
+    grid : Grid
+        Its grid.
+    level : float
+        Metres.
+    geometry : GeometryPreset
+        Tells which layers are the core and the cover.
+    nested : Nesting, optional
+        Sinks these; without it every layer is where its level is.
+    reduced : callable
+        What becomes of the mesh before anything is looked up at its vertices.
+    """
+    field = values if nested is None else nested.sunk(values, level, geometry)
+    mesh = reduced(extract_level(field, grid, level))
+    heights = np.full(len(mesh.positions), level, np.float32)
+    solid = np.zeros(len(mesh.positions), np.float32)
+    if nested is not None:
+        heights -= grid.sample(field - values, mesh.positions)
+        solid = nested.solid(mesh.positions, level, geometry)
     attributes, bare = deformer.looked_up(mesh.positions)
-    solid = np.zeros(len(mesh.positions), np.float32) if solid is None else solid
-    return LayerMesh(mesh, head.to_rest(mesh.positions, attributes), attributes, bare, solid)
+    return LayerMesh(mesh, head.to_rest(mesh.positions, attributes), heights, attributes, bare, solid)
 
 
 def head_mesh(head: CanonicalHead, drawn: HeadLayer) -> LayerMesh:
     """The head mesh as a layer that moves as the head model says."""
     nothing = np.zeros(len(drawn.vertices), np.float32)
-    return LayerMesh(drawn.mesh, head.rest[drawn.vertices], drawn.attributes, nothing, nothing)
+    return LayerMesh(drawn.mesh, head.rest[drawn.vertices], nothing, drawn.attributes, nothing, nothing)
 
 
 def assembled(
@@ -118,5 +162,6 @@ def assembled(
     clear = [level > 0 and preset.geometry.head_mesh for level in preset.geometry.levels]
     bare = [layer.bare * stays for layer, stays in zip(layers, clear, strict=True)]
     canonical = np.concatenate([layer.mesh.positions for layer in layers])
+    heights = np.concatenate([layer.heights for layer in layers])
     solid = np.concatenate([layer.solid for layer in layers])
-    return AssembledLayers(proxies, canonical, np.concatenate(bare), solid)
+    return AssembledLayers(proxies, canonical, heights, np.concatenate(bare), solid)

@@ -36,12 +36,13 @@ def bake(learned: StageOne, frames: TrainingFrames, capture: Capture, preset: Pr
         return first_looked(layers, in_main_memory(frames), preset, seed=0)
     proxies = layers.proxies.torch()
     canonical, layout = torch.as_tensor(layers.canonical), proxies.layout
+    heights = torch.as_tensor(layers.heights)[:, None]
     prior = torch.as_tensor(layers.opacity_prior(preset.geometry.opacities))[:, None]
 
     def look(texels: BakedTexels) -> torch.Tensor:
         points = texels.interpolated(proxies, canonical)
-        levels = proxies.levels[texels.layers]
-        on_level = levels != 0
+        levels = texels.interpolated(proxies, heights)[:, 0]
+        on_level = proxies.levels[texels.layers] != 0
         points[on_level] = project_to_level(manifold, points[on_level], levels[on_level], steps=2)
         opacity = texels.interpolated(proxies, prior)[:, 0]
         parts = zip(points.split(_CHUNK), opacity.split(_CHUNK), strict=True)

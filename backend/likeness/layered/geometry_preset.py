@@ -80,6 +80,10 @@ class StageOnePreset:
         Steps that bring hits of the coarse layer meshes to where rays truly meet the deformed field; zero leaves it to
         one Newton step along the ray, which misses by some tenths of a millimetre where expressions are strong.
     network : NetworkFieldPreset
+    nested : bool
+        Whether layers are arranged while they are learnt as a finished avatar needs them: core and cover sunk, the core
+        open under the head mesh. Otherwise all are plain level sets, as the paper's are and the reference search finds
+        them; then baking what was learnt onto the layers of an avatar costs 2 to 3 dB (docs/learning.md).
     keep_look : bool
         Whether baking keeps the learned radiance, or textures the learned layers with projected pictures anew. In a few
         minutes the radiance gets less sharp than pictures are, and spreads the face over shells.
@@ -102,6 +106,7 @@ class StageOnePreset:
     field: str = "grid"
     refinement_steps: int = 0
     network: NetworkFieldPreset = NetworkFieldPreset()
+    nested: bool = True
     keep_look: bool = False
 
 

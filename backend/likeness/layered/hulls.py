@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
 from ..capture.model import Capture
 from ..raster.warp_rasteriser import WarpRasteriser
-from .assembly import AssembledLayers, assembled, head_mesh, shell
+from .assembly import AssembledLayers, assembled, head_mesh, level_set
 from .atlas import cut_charts, pack_charts
 from .baked_texels import baked_texels, dilated
 from .canonical import CanonicalHead
 from .deformer import Deformer
-from .extraction import decimated, extract_level
+from .extraction import decimated
 from .first_look import first_textures
 from .foveation import face_foveation
 from .frames import TrainingFrames
@@ -53,7 +55,7 @@ def first_looked(layers: AssembledLayers, frames: TrainingFrames, preset: Preset
 
 
 def shaped_layers(
-    head: CanonicalHead, deformer: Deformer, values: np.ndarray, grid: Grid, preset: Preset
+    head: CanonicalHead, deformer: Deformer, values: np.ndarray, grid: Grid, preset: Preset, *, nested: bool = True
 ) -> AssembledLayers:
     """All layers with empty textures: level sets reduced and charted, and the head mesh between them.
 
@@ -66,8 +68,10 @@ def shaped_layers(
     grid : Grid
         Its grid.
     preset : Preset
+    nested : bool
+        Whether layers sink where order and depth would disagree, see :mod:`.nesting`; finished avatars need it.
     """
-    geometry, foveation, nested = preset.geometry, face_foveation(head), nesting(head, grid)
+    geometry, foveation, sinking = preset.geometry, face_foveation(head), nesting(head, grid) if nested else None
     layers, atlases = [], []
     for level in geometry.levels:
         if level == 0.0:
@@ -75,14 +79,9 @@ def shaped_layers(
             layers.append(head_mesh(head, drawn))
             atlases.append(pack_charts(drawn.mesh, drawn.charts, drawn.density, preset.tile_size))
             continue
-        budget, field, solid = geometry.shell_faces, values, None
-        if level == geometry.core_level:
-            budget, field = geometry.core_faces, nested.core(values, level)
-        elif level == geometry.shell_levels[0]:
-            field = nested.cover(values)
-        mesh = decimated(extract_level(field, grid, level), budget, foveation)
-        if level == geometry.shell_levels[0]:
-            solid = nested.cover_share(mesh.positions)
-        layers.append(shell(head, deformer, mesh, solid))
-        atlases.append(pack_charts(mesh, cut_charts(mesh), foveation.density(mesh), preset.tile_size))
+        budget = geometry.core_faces if level == geometry.core_level else geometry.shell_faces
+        reduced = partial(decimated, face_count=budget, foveation=foveation)
+        layer = level_set(head, deformer, values, grid, level, geometry, sinking, reduced)
+        layers.append(layer)
+        atlases.append(pack_charts(layer.mesh, cut_charts(layer.mesh), foveation.density(layer.mesh), preset.tile_size))
     return assembled(head, layers, atlases, preset, preset.tile_size)

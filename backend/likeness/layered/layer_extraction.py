@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .assembly import LayerMesh, assembled, head_mesh, shell
+from .assembly import LayerMesh, assembled, head_mesh, level_set
 from .atlas import Atlas
 from .canonical import bare_vertices
-from .extraction import extract_level
+from .core_opening import open_core
 from .field import Manifold
 from .head_layers import head_layer
 from .hull_field import HullField
+from .nesting import Nesting, nesting
 from .presets import Preset
 from .proxies import Proxies
 
@@ -31,6 +32,8 @@ class TrainingLayers:
         Torch tensors; texture coordinates and textures mean nothing.
     canonical : (V, 3) float32
         Vertices in canonical space.
+    heights : (V,) float32
+        Where vertices of level sets lie in the manifold, metres.
     opacity : (V,) float32
         What opacity is expected at each vertex.
     fixed : (L,) bool
@@ -43,41 +46,67 @@ class TrainingLayers:
         The head mesh, which stays as it is.
     neighbours : (V, 16) int32
         The skin vertices nearest to each vertex; empty where hits are not refined.
+    nesting : Nesting or None
+        What layers sank by.
     """
 
     proxies: Proxies
     canonical: torch.Tensor
+    heights: torch.Tensor
     opacity: torch.Tensor
     fixed: torch.Tensor
     skin: torch.Tensor
     field: HullField
     head: LayerMesh
     neighbours: torch.Tensor
+    nesting: Nesting | None
 
 
 def training_layers(
-    field: HullField, manifold: Manifold, preset: Preset, previous: TrainingLayers | None = None
+    field: HullField,
+    manifold: Manifold,
+    preset: Preset,
+    previous: TrainingLayers | None = None,
+    *,
+    nested: bool = False,
 ) -> TrainingLayers:
-    """Extract all layers of the manifold as it is now; the head mesh is taken from the previous ones."""
+    """Extract all layers of the manifold as it is now.
+
+    Parameters
+    ----------
+    field : HullField
+    manifold : Manifold
+    preset : Preset
+    previous : TrainingLayers, optional
+        Layers of the same head, asked for in the same way; what does not change is taken from them.
+    nested : bool
+        Whether core and cover sink, and the core is open under the head mesh, as those of a finished avatar.
+    """
     geometry, head = preset.geometry, field.head
     grid = field.grid.with_cell(geometry.stage_one.cell)
     values = manifold.volume(grid)
     drawn = head_mesh(head, head_layer(head, geometry.head_faces)) if previous is None else previous.head
+    sinking = None
+    if nested:
+        sinking = nesting(head, grid) if previous is None else previous.nesting
     layers = [
-        drawn if level == 0.0 else shell(head, field.deformer, extract_level(values, grid, level))
+        drawn if level == 0.0 else level_set(head, field.deformer, values, grid, level, geometry, sinking)
         for level in geometry.levels
     ]
     no_atlases = [Atlas(np.zeros((1, 2), np.float32), np.zeros_like(layer.mesh.faces)) for layer in layers]
     result = assembled(head, layers, no_atlases, preset, tile_size=1)
+    proxies = result.proxies.torch()
     return TrainingLayers(
-        result.proxies.torch(),
+        open_core(proxies) if nested else proxies,
         torch.as_tensor(result.canonical),
+        torch.as_tensor(result.heights),
         torch.as_tensor(result.opacity_prior(geometry.opacities)),
         torch.tensor([level == 0.0 for level in geometry.levels]),
         torch.as_tensor(_skin_points(field)),
         field,
         drawn,
         _neighbours(field, result.canonical, geometry.stage_one.refinement_steps > 0),
+        sinking,
     )
 
 

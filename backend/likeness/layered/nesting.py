@@ -19,6 +19,7 @@ from scipy.spatial import KDTree
 
 from .canonical import CanonicalHead
 from .distance import head_distance
+from .geometry_preset import GeometryPreset
 from .grid import Grid
 from .head_layers import REGIONS
 
@@ -31,7 +32,7 @@ SLOPE = 0.5
 """How steeply the core may rise beyond the head mesh's rim; rays that come in at 63 degrees still pass it."""
 
 CORE_SINKING = 0.0025
-"""How far the core sinks everywhere, metres: while the surface is learned it is the opaque one, later the cover is."""
+"""How far the core sinks everywhere, metres: the cover is the opaque surface in its place."""
 
 SINKING = 0.004
 """How far the cover sinks where it is the opaque surface, metres."""
@@ -59,6 +60,16 @@ class Nesting:
     grid: Grid
     head: Array
     beyond: Array
+
+    def sunk(self, values: Array, level: float, geometry: GeometryPreset) -> Array:
+        """The field (X, Y, Z) of which a layer is the level set, where ``values`` has the surface at zero."""
+        if level == geometry.core_level:
+            return self.core(values, level)
+        return self.cover(values) if level == geometry.shell_levels[0] else values
+
+    def solid(self, points: Array, level: float, geometry: GeometryPreset) -> Array:
+        """How much (N,), 0..1, a layer is the opaque surface at points (N, 3), whatever opacity it starts with."""
+        return self.cover_share(points) if level == geometry.shell_levels[0] else np.zeros(len(points), np.float32)
 
     def core(self, values: Array, level: float) -> Array:
         """A field (X, Y, Z) whose level set lies within that of ``values`` and stays behind the head mesh."""

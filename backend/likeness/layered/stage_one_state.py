@@ -159,7 +159,8 @@ def begun(state: StageOne, preset: Preset, random: np.random.Generator, restored
 
 def extracted(state: StageOne, preset: Preset, previous: TrainingLayers | None = None) -> TrainingLayers:
     """Layers of the surface as it is now, see :func:`.layer_extraction.training_layers`."""
-    return in_own_memory(training_layers(state.field, state.manifold, preset, previous))
+    nested = preset.geometry.stage_one.nested
+    return in_own_memory(training_layers(state.field, state.manifold, preset, previous, nested=nested))
 
 
 def residuals(state: StageOne) -> list[torch.Tensor]:

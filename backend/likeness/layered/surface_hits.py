@@ -87,7 +87,7 @@ SurfaceFinder = Callable[[StageOne, View, Preset], Surface]
 
 
 def mesh_surface(state: StageOne, view: View, preset: Preset) -> Surface:
-    """Hits of the layer meshes, brought to the level sets.
+    """Hits of the layer meshes, brought to the level sets, or to how far below them layers have sunk.
 
     Where the preset asks for it, hits are first brought to where the ray truly is in the deformed field. The last step
     carries the gradient: along the canonical ray into the manifold, with the mesh's own motion for the pose; or, where
@@ -105,7 +105,8 @@ def mesh_surface(state: StageOne, view: View, preset: Preset) -> Surface:
         smooth = normalize((normals[corners] * weights).sum(1), dim=1)
         inward = canonical_directions(posed, canonical, along)
     on_level = (~layers.fixed[layer]).nonzero()[:, 0]
-    levels, rays, start = proxies.levels[layer[on_level]], along[on_level], points[on_level]
+    heights = (layers.heights[corners] * weights.detach()[..., 0]).sum(1)
+    levels, rays, start = heights[on_level], along[on_level], points[on_level]
     steps, learnt = preset.geometry.stage_one.refinement_steps, state.learns_motion
     if steps or learnt:
         deformation = view.deformation_of(state, start, corners[on_level])
@@ -117,12 +118,13 @@ def mesh_surface(state: StageOne, view: View, preset: Preset) -> Surface:
             start = refined + (start - start.detach())
     if not learnt:
         moved = project_to_level(state.manifold, start, levels, inward[on_level])
-    low = (levels < CARVED_LEVEL).nonzero()[:, 0]
+    nominal = proxies.levels[layer[on_level]]
+    low = (nominal < CARVED_LEVEL).nonzero()[:, 0]
     values, _ = state.manifold(moved[low])
     points = points.index_copy(0, on_level, moved)
     hits = Hits(layer, ray, points, smooth, along, len(view.directions), len(view.triangles))
     opacity = (layers.opacity[corners] * weights.detach()[..., 0]).sum(1)
-    return Surface(hits, opacity, (values, levels[low], ray[on_level[low]]), view.triangles)
+    return Surface(hits, opacity, (values, nominal[low], ray[on_level[low]]), view.triangles)
 
 
 def canonical_directions(posed: torch.Tensor, canonical: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
