@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from films import ffmpeg, noise_film, write_film
 from likeness.capture.video import HEAD_OVER_FACE, Crop, head_crop, open_video
+from likeness.capture.video_colours import TO_SRGB_PRIMARIES, Colours
 from likeness.errors import LikenessError
+from likeness.runtime.colour import linear_to_srgb, srgb_to_linear
 
 
 def test_frames_come_in_order_in_rgb_with_their_rate(tmp_path):
@@ -108,11 +110,32 @@ def test_hdr_is_refused(tmp_path, transfer):
         open_video(film)
 
 
+def test_wide_colours_are_converted_and_this_is_said(tmp_path):
+    primaries = ("-x264-params", "colorprim=smpte432:transfer=bt709:colormatrix=bt709", "-pix_fmt", "yuv420p")
+    wide = open_video(encoded(tmp_path / "wide.mp4", *primaries))
+    assert wide.colours.said == "wide colours (Display P3), converted to sRGB"
+    ordinary = ("-x264-params", "colorprim=bt709:transfer=bt709:colormatrix=bt709", "-pix_fmt", "yuv420p")
+    plain = open_video(encoded(tmp_path / "plain.mp4", *ordinary))
+    found, same_codes = (next(iter(film.frames()))[32, 32] / 255 for film in (wide, plain))
+    light = srgb_to_linear(same_codes) @ TO_SRGB_PRIMARIES.T
+    # Half a code for rounding, and as much for the steps between tabulated lights.
+    assert np.abs(255 * (found - linear_to_srgb(light.clip(0, 1)))).max() <= 1
+    # The orange of the film is more orange than the same numbers in sRGB.
+    assert found[0] - found[2] > same_codes[0] - same_codes[2] + 0.03
+
+
+def test_grey_is_grey_in_every_gamut():
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, 2)
+    # Below code 10 one of the tabulated lights may stand for the next code.
+    apart = np.abs(Colours(wide=True).srgb(greys).astype(int) - greys)
+    assert apart.max() <= 1 and not apart[10:].any()
+
+
 def test_ten_bits_are_rounded_and_this_is_said(tmp_path):
     deep = open_video(encoded(tmp_path / "deep.mp4", "-pix_fmt", "yuv420p10le"))
-    assert deep.colours == "10 bits a channel, rounded to 8"
+    assert deep.colours.said == "10 bits a channel, rounded to 8"
     plain = open_video(encoded(tmp_path / "plain.mp4", "-pix_fmt", "yuv420p"))
-    assert plain.colours == ""
+    assert plain.colours.said == ""
     pairs = zip(deep.frames(), plain.frames(), strict=True)
     # Each of them is within a step of the colour that both were made of.
     assert max(np.abs(a.astype(int) - b).max() for a, b in pairs) <= 2

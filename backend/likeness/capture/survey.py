@@ -145,7 +145,7 @@ def plan_tracking(survey: Survey, source: Video, size: int) -> Plan:
     places, sizes = (box[:, :2] + box[:, 2:]) / 2, extents(box)
     starts = find_cuts(changes, places, np.where(sizes > 0, sizes, np.nan))
     rate, uneven = frame_rate(survey.seconds, source.frame_rate)
-    remarks = {"faces": second, "cuts": _cuts(starts), "frame rate": uneven, "colours": source.colours}
+    remarks = {"faces": second, "cuts": _cuts(starts), "frame rate": uneven, "colours": source.colours.said}
     return Plan(
         crop=head_crop(box[~np.isnan(box[:, 0])], survey.width, survey.height, size),
         places=places,

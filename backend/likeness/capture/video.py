@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..errors import LikenessError
 from ..quiet import silenced
-from .video_colours import check_colours
+from .video_colours import ORDINARY, Colours, check_colours
 from .video_shape import flip_of, flipped, shown_size
 
 Picture = npt.NDArray[np.uint8]
@@ -36,8 +36,8 @@ class Video:
         Frames per second.
     promised : int
         Number of frames by the file's own account; zero if it does not say.
-    colours : str
-        What must be said about how its colours are read; empty if there is nothing.
+    colours : Colours
+        How its colours are read.
     flip : int, optional
         How decoded pictures must be flipped, see :func:`likeness.capture.video_shape.flip_of`.
     """
@@ -45,7 +45,7 @@ class Video:
     path: Path
     frame_rate: float
     promised: int
-    colours: str = ""
+    colours: Colours = ORDINARY
     flip: int | None = None
 
     def frames(self) -> Iterator[Picture]:
@@ -88,7 +88,7 @@ class Video:
                 size = size or shown_size(reader, upright.shape[1], upright.shape[0])
                 if upright.shape[1::-1] != size:
                     upright = np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-                yield seconds, upright
+                yield seconds, self.colours.srgb(upright)
         finally:
             reader.release()
         if count == 0:
