@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from avatars import tiny_avatar
 from likeness.errors import LikenessError
-from likeness.evaluate.pictures import averaged, load_straight, over, portrait_camera, save_picture, to_bytes
+from likeness.evaluate.pictures import (
+    CAPTION,
+    averaged,
+    caption_lines,
+    captioned,
+    load_straight,
+    over,
+    portrait_camera,
+    save_picture,
+    to_bytes,
+)
 from likeness.rig import JOINTS
 
 EIGHT_BITS = 1 / 255
@@ -64,3 +74,17 @@ def test_a_pixel_is_the_mean_of_its_samples():
     coarse = averaged(fine, 2)
     assert coarse.shape == (2, 3, 4) and coarse.dtype == np.float32
     assert coarse[..., 0].tolist() == [[1, 0.25, 0], [0, 0, 0]]
+
+
+def test_a_caption_takes_as_many_lines_as_it_needs():
+    strip = np.zeros((40, 200, 3), np.uint8)
+    text = "training stage 1, before baking: face 25.91 +- 0.12 dB"
+    lines = caption_lines(text, 200)
+    assert len(lines) > 1 and " ".join(lines) == text
+    whole = captioned(strip, text)
+    assert whole.shape == (40 + CAPTION * len(lines), 200, 3)
+    # Every line is written, and none runs into the right border.
+    assert all((whole[40 + CAPTION * line : 40 + CAPTION * (line + 1)] < 128).any() for line in range(len(lines)))
+    assert (whole[40:, -4:] == 255).all()
+    assert captioned(strip, "short", lines=3).shape == (40 + 3 * CAPTION, 200, 3)
+    assert caption_lines("disproportionately", 20) == ["disproportionately"]

@@ -32,7 +32,7 @@ from .ablation_rows import GROUPS, Variant, variants
 from .before_baking import stage_one_pictures
 from .evaluation import SAMPLES, rendered
 from .figures import figures, mean_marks
-from .pictures import captioned, over, save_srgb, to_bytes, truth
+from .pictures import caption_lines, captioned, over, save_srgb, to_bytes, truth
 
 Array = npt.NDArray[np.float32]
 Progress = Callable[[str, float, str], None]
@@ -266,13 +266,15 @@ def _sheet(runs: Path, results: list[dict[str, Any]], capture: Capture, size: in
     import cv2
 
     truths = [to_bytes(truth(capture, index, size).picture) for index in _shown_frames(capture)]
-    parts = [captioned(np.concatenate(truths, 1), "ground truth")]
+    strips = {"ground truth": np.concatenate(truths, 1)}
     for result in results:
         picture = cv2.imread(str(runs / result["runs"][0]["pictures"]), cv2.IMREAD_COLOR)
         if picture is not None:
             strip = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
             face = shown(result, "psnr_face").replace("±", "+-") or "?"
-            parts.append(captioned(strip, f"{result['group']} {result['name']}: face {face} dB"))
+            strips[f"{result['group']} {result['name']}: face {face} dB"] = strip
+    rows = max(len(caption_lines(text, strip.shape[1])) for text, strip in strips.items())
+    parts = [captioned(strip, text, rows) for text, strip in strips.items()]
     columns = 3
     blank = np.full_like(parts[0], 255)
     parts += [blank] * (-len(parts) % columns)

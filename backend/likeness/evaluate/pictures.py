@@ -25,6 +25,8 @@ WHITE = (1.0, 1.0, 1.0)
 CAPTION = 18
 """Height of a line of text below or above pictures, pixels."""
 
+_FONT, _INDENT = (cv2.FONT_HERSHEY_SIMPLEX, 0.42), 4
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -137,13 +139,27 @@ def portrait_camera(avatar: LayeredAvatar, size: int, yaw: float = 0.0, pitch: f
     return Camera(size, size, focal, focal, size / 2, size / 2, matrix)
 
 
-def captioned(strip: npt.NDArray[np.uint8], text: str) -> npt.NDArray[np.uint8]:
-    """A picture (H, W, 3) with a line of text below it."""
-    bar = np.full((CAPTION, strip.shape[1], 3), 255, np.uint8)
-    write_text(bar, text, (4, CAPTION - 5))
+def captioned(strip: npt.NDArray[np.uint8], text: str, lines: int = 1) -> npt.NDArray[np.uint8]:
+    """A picture (H, W, 3) with text below it, in a bar of so many lines or more, as it needs."""
+    parts = caption_lines(text, strip.shape[1])
+    bar = np.full((CAPTION * max(lines, len(parts)), strip.shape[1], 3), 255, np.uint8)
+    for number, part in enumerate(parts, 1):
+        write_text(bar, part, (_INDENT, CAPTION * number - 5))
     return np.concatenate([strip, bar])
+
+
+def caption_lines(text: str, width: int) -> list[str]:
+    """A caption in lines that fit below a picture of this width, pixels; a longer word stands alone."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and cv2.getTextSize(longer, *_FONT, 1)[0][0] <= width - 2 * _INDENT:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def write_text(picture: npt.NDArray[np.uint8], text: str, place: tuple[int, int]) -> None:
     """Write dark text into a picture (H, W, 3), its lower left corner at ``place`` (x, y), pixels."""
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
+    cv2.putText(picture, text, place, *_FONT, (40, 40, 40), 1, cv2.LINE_AA)
