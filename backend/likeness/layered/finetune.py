@@ -21,6 +21,7 @@ from ..jobs.curve import described
 from ..jobs.pace import part_done
 from ..jobs.watch import Watch
 from ..raster.interface import Rasteriser
+from .coarse_to_fine import coarse_table, refined, tile_size_at
 from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
 from .corrections import CorrectionOptimiser, correction_loss
 from .decoder import AppearanceDecoder
@@ -111,9 +112,11 @@ def finetune(
     course = Course(optimiser, CorrectionOptimiser(scene.corrections, numbers), np.random.default_rng(seed))
     losses = course.losses
     if watch.restored is not None:
-        restore(scene, course, watch.restored)
+        scene = restore(scene, course, watch.restored)
         watch.went_on(watch.restored)
     while (done := team.agreed(part_done(len(losses), numbers.steps, watch.clock.elapsed, seconds))) < 1:
+        while scene.table.size < tile_size_at(done, proxies.tile_size, numbers):
+            scene = replace(scene, table=refined(scene.table, proxies.textures))
         step, indices = len(losses), [_drawn_frame(frames, numbers, course) for _ in range(preset.frames_per_step)]
         decay = numbers.final_rate + (1 - numbers.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
         correct = done >= numbers.correction_start and step % numbers.correction_interval == 0
@@ -137,6 +140,8 @@ def finetune(
             progress("Fine-tuning", done, described(losses))
         watch.between(losses, numbers.steps, done, partial(checkpoint_of, scene, course), partial(_preview, scene))
     progress("Fine-tuning", 1.0, described(losses))
+    while scene.table.size < proxies.tile_size:
+        scene = replace(scene, table=refined(scene.table, proxies.textures))
     return FineTuned(scene.table, scene.decoder, scene.corrections, losses, watch.clock.elapsed)
 
 
@@ -167,7 +172,7 @@ def _prepared(
             9 + expressions, proxies.feature_size, proxies.basis_count, hidden_size=preset.hidden_size
         )
     corrections = PoseCorrections(len(frames), expressions) if corrections is None else corrections
-    table = TexelTable(proxies.textures, proxies.layout)
+    table = coarse_table(proxies.textures, tile_size_at(0.0, proxies.tile_size, preset.fine_tuning), proxies.layout)
     corrections, directions = corrections.to(device), ray_directions(frames.cameras[0], device)
     return Scene(
         proxies, frames, rasteriser, table, decoder.to(device), corrections, deepcopy(corrections), directions, {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ import torch
 from ..camera import Camera
 from ..jobs.checkpoint import Checkpoint
 from ..raster.interface import Rasteriser
+from .coarse_to_fine import coarse_table, refined
 from .corrections import CorrectionOptimiser
 from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections, TorchPose, camera_vertices, posed_vertices
@@ -102,22 +103,29 @@ def checkpoint_of(scene: Scene, course: Course) -> Checkpoint:
         **randomness,
         "losses": np.array(course.losses, np.float32),
     }
-    return Checkpoint(arrays, {**facts, "order": course.order})
+    return Checkpoint(arrays, {**facts, "order": course.order, "tile_size": scene.table.size})
 
 
-def restore(scene: Scene, course: Course, checkpoint: Checkpoint) -> None:
-    """Put back what :func:`checkpoint_of` gave."""
+def restore(scene: Scene, course: Course, checkpoint: Checkpoint) -> Scene:
+    """Put back what :func:`checkpoint_of` gave; the scene has its table."""
     restore_modules(scene.modules, checkpoint)
     restore_optimiser(course.optimiser, checkpoint)
     course.correcting.restore(checkpoint.within("correcting"))
-    scene.table.restore(checkpoint.within("texels"))
     restore_random(course.random, checkpoint)
     course.losses.extend(checkpoint.arrays["losses"].tolist())
     course.order.extend(checkpoint.facts["order"])
+    return replace(scene, table=_restored_table(checkpoint, scene.proxies))
 
 
 def textures_of(checkpoint: Checkpoint, proxies: Proxies) -> torch.Tensor:
     """Textures (L, S, S, C) in a checkpoint of fine-tuning that began with ``proxies``."""
-    table = TexelTable(proxies.textures, proxies.layout)
-    table.restore(checkpoint.within("texels"))
+    table = _restored_table(checkpoint, proxies)
+    while table.size < proxies.tile_size:
+        table = refined(table, proxies.textures)
     return table.textures
+
+
+def _restored_table(checkpoint: Checkpoint, proxies: Proxies) -> TexelTable:
+    table = coarse_table(proxies.textures, checkpoint.facts["tile_size"], proxies.layout)
+    table.restore(checkpoint.within("texels"))
+    return table

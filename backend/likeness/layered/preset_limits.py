@@ -24,12 +24,12 @@ FEWEST_FACES = 50
 _COUNTS = (
     "picture_size", "hidden_size", "frames_per_step", "geometry.hull_frames", "geometry.stage_one.steps",
     "geometry.stage_one.pixels", "fine_tuning.pixels", "fine_tuning.patch", "fine_tuning.correction_interval",
-    "fine_tuning.inspected_frames",
+    "fine_tuning.inspected_frames", "fine_tuning.coarsest_tile",
 )  # fmt: skip
 _LENGTHS = ("geometry.cell", "geometry.extraction_cell", "geometry.stage_one.cell")
 _SHARES = (
     "stage_one_share", "fine_tuning.face_share", "fine_tuning.final_rate", "fine_tuning.correction_start",
-    "fine_tuning.perceptual_share", "fine_tuning.condition_dropout",
+    "fine_tuning.perceptual_share", "fine_tuning.condition_dropout", "fine_tuning.coarse_share",
 )  # fmt: skip
 
 

@@ -60,6 +60,10 @@ class FineTuningPreset:
     condition_dropout : float
         Share of steps in which the decoder is told of a neutral face, whatever the picture shows, see
         :func:`likeness.layered.finetune.learning_conditions`.
+    coarse_share : float
+        Part of the run in which textures have fewer texels, see :mod:`.coarse_to_fine`.
+    coarsest_tile : int
+        Side of a layer's tile at first, texels, or a little more: it is halved while it stays as large.
     grazing_cosine : float
         Cosine between ray and normal from which on a texel learns in full; less where it is seen at grazing angles.
     seen_threshold : float
@@ -97,6 +101,8 @@ class FineTuningPreset:
     temporal_weight: float = 1e-3
     expression_noise: float = 0.02
     condition_dropout: float = 0.2
+    coarse_share: float = 0.5
+    coarsest_tile: int = 256
     grazing_cosine: float = 0.4
     seen_threshold: float = 0.02
     inspected_frames: int = 40
