@@ -101,8 +101,8 @@ class FineTuningPreset:
     temporal_weight: float = 1e-3
     expression_noise: float = 0.02
     condition_dropout: float = 0.2
-    coarse_share: float = 0.5
-    coarsest_tile: int = 256
+    coarse_share: float = 0.7
+    coarsest_tile: int = 16
     grazing_cosine: float = 0.4
     seen_threshold: float = 0.02
     inspected_frames: int = 40
