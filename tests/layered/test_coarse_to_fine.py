@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from likeness.jobs.watch import Watch, facts_of
-from likeness.layered.coarse_to_fine import coarse_table, refined, tile_size_at, tile_sizes
+from likeness.layered.coarse_to_fine import KEPT_APART, coarse_table, refined, tile_size_at, tile_sizes
 from likeness.layered.finetune import finetune
 from likeness.layered.finetune_state import textures_of
-from likeness.layered.presets import FULL, PREVIEW, STANDARD
+from likeness.layered.presets import PREVIEW
 from likeness.layered.proxies import TextureLayout
 from likeness.raster.warp_rasteriser import WarpRasteriser
 from tiny_training import PRESET, blank_proxies, training_frames
@@ -28,15 +28,15 @@ def test_sides_are_halved_while_they_stay_large_enough():
 
 
 @pytest.mark.parametrize(
-    ("preset", "sizes"), [(PREVIEW, [256] * 5), (STANDARD, [256, 256, 512, 512, 512]), (FULL, [256, 512] + [1024] * 3)]
+    ("tile_size", "sizes"), [(256, [256] * 5), (512, [256, 256, 512, 512, 512]), (1024, [256, 512] + [1024] * 3)]
 )
-def test_each_coarser_side_gets_the_same_share(preset, sizes):
-    found = [tile_size_at(done, preset.tile_size, preset.fine_tuning) for done in (0.0, 0.3, 0.5, 0.7, 1.0)]
-    assert found == sizes
+def test_each_coarser_side_gets_the_same_share(tile_size, sizes):
+    numbers = replace(PREVIEW.fine_tuning, coarse_share=0.5, coarsest_tile=256)
+    assert [tile_size_at(done, tile_size, numbers) for done in (0.0, 0.3, 0.5, 0.7, 1.0)] == sizes
 
 
 def test_without_a_share_all_is_fine_from_the_start():
-    assert tile_size_at(0.0, 1024, replace(FULL.fine_tuning, coarse_share=0.0)) == 1024
+    assert tile_size_at(0.0, 1024, replace(PREVIEW.fine_tuning, coarse_share=0.0)) == 1024
 
 
 @pytest.fixture
@@ -82,6 +82,19 @@ def test_what_was_learnt_is_gone_on_from(start):
     torch.testing.assert_close(finer.sample(place, layers) - after, risen, atol=0.1, rtol=0)
     # Opacities do not begin with long steps a second time.
     assert int(finer.visits.max()) == 10
+
+
+def test_what_sets_bases_apart_is_carried_in_part():
+    layout = TextureLayout(2, 2, 4)
+    start = torch.full((1, 32, 32, layout.channels), 0.5)
+    coarse = coarse_table(start, 16, layout)
+    # One basis is brighter and more opaque, the other darker and less; features have no bases.
+    coarse.values += torch.tensor([0.3] * 3 + [-0.1] * 3 + [0.3, -0.1] + [0.2] * 4)
+    coarse.visits += 1
+    apart = 0.2 * KEPT_APART
+    expected = torch.tensor([0.1 + apart] * 3 + [0.1 - apart] * 3 + [0.1 + apart, 0.1 - apart] + [0.2] * 4)
+    found = refined(coarse, start).values - 0.5
+    torch.testing.assert_close(found, expected.expand_as(found))
 
 
 def test_finer_textures_learn_more_in_the_same_steps():

@@ -2,6 +2,8 @@
 
 A finer table begins with what the layers' first textures show at its size, changed by as much as the coarser one has
 changed them. So what was never touched keeps its first look in full, and what was touched begins where learning was.
+Only in what sets a texel's bases apart it begins closer to their mean: a coarse texel spans parts that look
+differently, its bases part over that, and what is then seldom seen would keep those and show blotches of colour.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from .presets import FineTuningPreset
 from .proxies import TextureLayout
 from .texels import TexelTable
+
+KEPT_APART = 0.3
+"""Share of what sets a texel's bases apart that finer texels begin with."""
 
 
 def tile_sizes(tile_size: int, coarsest: int) -> list[int]:
@@ -47,14 +52,17 @@ def refined(table: TexelTable, start: torch.Tensor) -> TexelTable:
     start : (L, S, S, C) float32
         Textures at their full size as all learning began with them.
     """
-    layers, size = table.layer_count, table.size
-    finer = coarse_table(start, 2 * size, table.layout)
+    layers, size, layout = table.layer_count, table.size, table.layout
+    finer = coarse_table(start, 2 * size, layout)
     learnt = table.values.view(layers, size, size, -1)
     values, visits = (part.view(layers, 2 * size, 2 * size, -1) for part in (finer.values, finer.visits))
     visited = table.visits.view(layers, 1, size, size).float()
     # Layer by layer: those of the largest preset are gigabytes.
     for place in range(layers):
-        change = (learnt[place] - _shrunk(start[place], size).clamp(0, 1)).permute(2, 0, 1)
+        change = (learnt[place] - _shrunk(start[place], size).clamp(0, 1)).permute(2, 0, 1).contiguous()
+        for part, channels in ((change[layout.colour], 3), (change[layout.alpha], 1)):
+            bases = part.view(-1, channels, size, size)
+            bases.lerp_(bases.mean(0, keepdim=True), 1 - KEPT_APART)
         values[place] += interpolate(change[None], scale_factor=2, mode="bilinear")[0].permute(1, 2, 0)
         # What lies beside a touched texel is changed by it too, and a checkpoint must hold it.
         beside = max_pool2d(visited[place], 3, 1, 1).clamp(max=1)
