@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from likeness.layered import texels
 from likeness.layered.proxies import TextureLayout
 from likeness.layered.texels import HASTE, TexelTable
 from likeness.raster.texture import sample_textures
@@ -94,3 +95,17 @@ def test_agreement_draws_bases_together_and_leaves_the_rest(textures):
     bases = before[LAYOUT.colour].view(3, 3)
     torch.testing.assert_close(after[LAYOUT.colour].view(3, 3), bases + 0.05 * (bases.mean(0) - bases))
     torch.testing.assert_close(after[LAYOUT.colour.stop :], before[LAYOUT.colour.stop :])
+
+
+def test_parts_that_run_side_by_side_find_their_lists(textures, monkeypatch):
+    table, rooms = TexelTable(textures, LAYOUT), []
+
+    def watched(tasks):
+        rooms.append((len(tasks), len(table._touched), len(table._touched_counts)))
+        for task in reversed(tasks):
+            task()
+
+    monkeypatch.setattr(texels, "in_parallel", watched)
+    monkeypatch.setattr(texels, "parts", lambda layers: [slice(0, 1), slice(1, 2)])
+    table.sample(torch.tensor([[0.5, 0.5], [0.2, 0.2]]), torch.tensor([0, 1])).sum().backward()
+    assert rooms[-1] == (2, 2, 2)

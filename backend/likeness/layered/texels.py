@@ -116,9 +116,7 @@ class TexelTable:
         """Sum the texels' gradients over all processes; texels that any of them has touched count as touched here."""
         if team.size == 1:
             return
-        if not self._touched:
-            self._touched.append(torch.zeros_like(self.visits))
-            self._touched_counts.append(torch.zeros(1, dtype=torch.int32, device=self.device))
+        self._make_room(1)
         parts = zip(self._touched, self._touched_counts, strict=True)
         rows = team.united(torch.cat([part[: int(count)] for part, count in parts]))
         gradient = self._gradient[rows.long()]
@@ -163,6 +161,12 @@ class TexelTable:
         launch(step_texels, int(self._touched_counts[place]), inputs, self.device)
         self._touched_counts[place].zero_()
 
+    def _make_room(self, parts: int) -> None:
+        """Have a list of touched texels for each of so many parts; parts that run side by side must not do it."""
+        while len(self._touched) < parts:
+            self._touched.append(torch.zeros_like(self.visits))
+            self._touched_counts.append(torch.zeros(1, dtype=torch.int32, device=self.device))
+
     def _gather(self, part: slice, uv: torch.Tensor, layers: torch.Tensor, values: torch.Tensor) -> None:
         """Fill a part of the samples."""
         inputs: list[Any] = [
@@ -185,9 +189,6 @@ class TexelTable:
         uv_gradient: torch.Tensor | None,
     ) -> None:
         """Add the gradients of a part of the samples to the table's; parts must not share texels."""
-        while len(self._touched) <= place:
-            self._touched.append(torch.zeros_like(self.visits))
-            self._touched_counts.append(torch.zeros(1, dtype=torch.int32, device=self.device))
         uv, layers = points
         inputs: list[Any] = [
             warp_view(self.codes, wp.uint8),
@@ -227,6 +228,7 @@ class _Sample(torch.autograd.Function):
         points, table = ctx.saved_tensors, ctx.table
         uv_gradient = torch.empty_like(points[0]) if ctx.needs_input_grad[1] else None
         gradient = upstream[0].contiguous()
+        table._make_room(len(ctx.parts))
         in_parallel(
             [
                 partial(table._scatter, place, part, points, gradient, uv_gradient)
