@@ -55,7 +55,7 @@ def first_looked(layers: AssembledLayers, frames: TrainingFrames, preset: Preset
 
 
 def shaped_layers(
-    head: CanonicalHead, deformer: Deformer, values: np.ndarray, grid: Grid, preset: Preset, *, nested: bool = True
+    head: CanonicalHead, deformer: Deformer, values: np.ndarray, grid: Grid, preset: Preset
 ) -> AssembledLayers:
     """All layers with empty textures: level sets reduced and charted, and the head mesh between them.
 
@@ -68,10 +68,8 @@ def shaped_layers(
     grid : Grid
         Its grid.
     preset : Preset
-    nested : bool
-        Whether layers sink where order and depth would disagree, see :mod:`.nesting`; finished avatars need it.
     """
-    geometry, foveation, sinking = preset.geometry, face_foveation(head), nesting(head, grid) if nested else None
+    geometry, foveation, nested = preset.geometry, face_foveation(head), nesting(head, grid)
     layers, atlases = [], []
     for level in geometry.levels:
         if level == 0.0:
@@ -81,7 +79,7 @@ def shaped_layers(
             continue
         budget = geometry.core_faces if level == geometry.core_level else geometry.shell_faces
         reduced = partial(decimated, face_count=budget, foveation=foveation)
-        layer = level_set(head, deformer, values, grid, level, geometry, sinking, reduced)
+        layer = level_set(head, deformer, values, grid, level, geometry, nested, reduced)
         layers.append(layer)
         atlases.append(pack_charts(layer.mesh, cut_charts(layer.mesh), foveation.density(layer.mesh), preset.tile_size))
     return assembled(head, layers, atlases, preset, preset.tile_size)
