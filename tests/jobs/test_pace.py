@@ -65,3 +65,7 @@ def test_no_interval_is_always():
     with cadence.taking_place():
         time.sleep(0.01)
     assert cadence.due()
+
+
+def test_no_steps_are_done_before_the_first():
+    assert part_done(0, 0, 0.0, float("inf")) == 1.0

@@ -52,9 +52,9 @@ def part_done(step: int, steps: int, elapsed: float, seconds: float) -> float:
     elapsed, seconds : float
         Seconds worked and granted; an infinite time leaves it to the steps alone, whatever the machine's speed.
     """
-    if seconds <= 0:
+    if seconds <= 0 or steps <= 0:
         return 1.0
-    return max(step / max(steps, 1), elapsed / seconds if math.isfinite(seconds) else 0.0)
+    return max(step / steps, elapsed / seconds if math.isfinite(seconds) else 0.0)
 
 
 class Cadence:
