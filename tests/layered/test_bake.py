@@ -8,15 +8,15 @@ from balls import HAIR_RADIUS, ball_capture
 from likeness.layered import stage_one, stage_one_state
 from likeness.layered.bake import bake, fill_textures
 from likeness.layered.baked_texels import baked_texels, dilated
-from likeness.layered.compositing import composite, linear_to_srgb, over
+from likeness.layered.compositing import linear_to_srgb, over
 from likeness.layered.core_opening import open_core
-from likeness.layered.deformation import TorchPose, camera_vertices, posed_vertices
+from likeness.layered.deformation import TorchPose
 from likeness.layered.hulls import hull_proxies
-from likeness.layered.rendering import find_hits, ray_directions, shade, smooth_normals, visible_triangles
 from likeness.layered.stage_one import load_stage_one, save_stage_one, train_stage_one
 from likeness.layered.texels import TexelTable
 from likeness.raster.warp_rasteriser import WarpRasteriser
 from likeness.rig import AVATAR_JOINTS
+from tiny_training import rendered
 
 GEOMETRY = replace(
     balls.GEOMETRY,
@@ -136,14 +136,10 @@ def lost_by_baking(scene, nested: bool) -> float:
     with torch.enable_grad():
         learned = train_stage_one(frames, capture, preset, seconds=600)
     layers, proxies = stage_one_state.extracted(learned, preset), open_core(bake(learned, frames, capture, preset))
-    table, rasteriser, apart = TexelTable(proxies.textures, proxies.layout), WarpRasteriser(), []
+    table, apart = TexelTable(proxies.textures, proxies.layout), []
     for index, camera in enumerate(frames.cameras):
-        pose = TorchPose.of_frame(frames, index)
-        vertices = camera_vertices(posed_vertices(proxies, pose), camera)
-        seen = visible_triangles(proxies, vertices, camera, rasteriser)
-        hits = find_hits(proxies, vertices, smooth_normals(proxies, vertices), seen, ray_directions(camera))
-        baked = composite(*shade(hits, table.sample, proxies.layout, learned.decoder(pose.conditions)))
-        learnt = stage_one.rendered(learned, layers, frames, index, preset, rasteriser)
+        baked = rendered(proxies, TorchPose.of_frame(frames, index), camera, table, learned.decoder)
+        learnt = stage_one.rendered(learned, layers, frames, index, preset, WarpRasteriser())
         pictures = [linear_to_srgb(over(picture, torch.ones(3))) for picture in (baked, learnt)]
         apart.append((pictures[0] - pictures[1]).square().mean())
     return float(torch.stack(apart).mean().sqrt())
