@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +17,28 @@ sys.path.insert(0, str(Path(__file__).parent))
 def repository() -> Path:
     """The repository's root."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def counted_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Callable[[], float]]:
+    """Makes time budgets count looks at the clock instead of seconds, so that a busy machine changes nothing.
+
+    Called with the seconds that each look takes; gives a function that tells the seconds so far.
+    """
+    from likeness.jobs import pace
+
+    def begin(tick: float) -> Callable[[], float]:
+        now = 0.0
+
+        def monotonic() -> float:
+            nonlocal now
+            now += tick
+            return now
+
+        monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=monotonic))
+        return lambda: now
+
+    return begin
 
 
 @pytest.fixture(scope="session")

@@ -36,11 +36,12 @@ def ball(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("field", ["grid", "mlp"])
-def test_both_ways_learn_and_find_the_same_places(ball, field):
+def test_both_ways_learn_and_find_the_same_places(ball, field, counted_clock):
+    counted_clock(0.1)
     result = train.bench_train(ball, preset(field), seconds=0.5, rays=60, frames=2)
     marks = {name: mark["value"] for name, mark in result["marks"].items()}
     assert marks["speedup"] == pytest.approx(marks["fast_rays_per_s"] / marks["reference_rays_per_s"])
-    assert marks["fast_steps"] > marks["reference_steps"] >= 1
+    assert marks["fast_steps"] >= marks["reference_steps"] > 1
     # A ball has no folds; what is left are rays that graze it between the corners of triangles a centimetre wide.
     assert marks["hits_agree_percent"] > 97
     assert marks["reference_agree_percent"] > 97

@@ -119,8 +119,9 @@ def test_a_pause_holds_until_it_is_withdrawn_and_does_not_count(job):
     start = time.monotonic()
     assert len(work(watched, at_step=lambda step: ask(job, "pause") if step == 3 else None)) == 9
     helper.join()
-    assert time.monotonic() - start > 0.6
-    assert watched.record.seconds["train_s"] < 0.5
+    taken = time.monotonic() - start
+    assert taken > 0.6
+    assert watched.record.seconds["train_s"] <= taken - 0.6
     # Whoever is killed while pausing has lost nothing.
     assert held[0] is not None and len(held[0].arrays["losses"]) == 3
 
