@@ -97,6 +97,33 @@ def test_agreement_draws_bases_together_and_leaves_the_rest(textures):
     torch.testing.assert_close(after[LAYOUT.colour.stop :], before[LAYOUT.colour.stop :])
 
 
+def test_a_basis_without_a_say_stays_near_what_the_others_show(textures):
+    textures = textures.clone()
+    textures[..., LAYOUT.colour] = torch.tensor([0.6, 0.5, 0.1]).repeat_interleave(3)
+    point, layer = torch.tensor([[0.5, 0.5]]), torch.tensor([0])
+    table = TexelTable(textures, LAYOUT)
+    (table.sample(point, layer)[0, :3].sum()).backward()
+    table.step(0.05, reach=0.1)
+    colours = table.values[table.visits > 0][:, LAYOUT.colour].view(-1, 3, 3)
+    # Only the first has a say: it is the look, and moves by a step; the others come as near as they must.
+    torch.testing.assert_close(colours[:, 0], torch.full_like(colours[:, 0], 0.55))
+    torch.testing.assert_close(colours[:, 1], torch.full_like(colours[:, 1], 0.5))
+    torch.testing.assert_close(colours[:, 2], torch.full_like(colours[:, 2], 0.45))
+
+
+def test_bases_with_a_say_may_have_any_colour(textures):
+    textures = textures.clone()
+    textures[..., LAYOUT.colour] = torch.tensor([0.9, 0.5, 0.1]).repeat_interleave(3)
+    point, layer = torch.tensor([[0.5, 0.5]]), torch.tensor([0])
+    limited, free = TexelTable(textures, LAYOUT), TexelTable(textures, LAYOUT)
+    for table, reach in ((limited, 0.1), (free, 1.0)):
+        # In linear light a bright basis's gradient is larger: with equal ones by the codes all have the same say.
+        says = 1 / table.slope[0][table.codes[0, LAYOUT.colour].long()]
+        (table.sample(point, layer)[0, LAYOUT.colour] * says).sum().backward()
+        table.step(0.01, reach=reach)
+    torch.testing.assert_close(limited.values, free.values, rtol=0, atol=0)
+
+
 def test_parts_that_run_side_by_side_find_their_lists(textures, monkeypatch):
     table, rooms = TexelTable(textures, LAYOUT), []
 

@@ -132,7 +132,7 @@ def finetune(
         for group in optimiser.param_groups:
             group["lr"] = numbers.decoder_rate * decay
         optimiser.step()
-        scene.table.step(numbers.texture_rate * decay, numbers.agreement_weight)
+        scene.table.step(numbers.texture_rate * decay, numbers.agreement_weight, numbers.basis_reach)
         if correct:
             course.correcting.step(*sorted(set(indices)), decay=decay)
         losses.append(team.total(loss))

@@ -141,6 +141,24 @@ _ADAM = """
     }
     if (agreement > 0.0f)
         for (int c = 0; c < colours; ++c) value[c] += rate * agreement * (mean[c % 3] / basis_count - value[c]);
+    // Adam divides a basis's gradient by its own mean, so one with a thousandth of a picture changes as fast as others,
+    // on noise, and would show that where the head turns farther than it was filmed.
+    float total = 0.0f, most = 0.0f, look[3] = {0.0f, 0.0f, 0.0f};
+    for (int b = 0; b < basis_count; ++b) {
+        const float* square = v + 3 * b;
+        const float say = sqrtf(square[0] + square[1] + square[2] + 1e-20f);
+        total += say;
+        most = say > most ? say : most;
+        for (int k = 0; k < 3; ++k) look[k] += say * value[3 * b + k];
+    }
+    for (int b = 0; b < basis_count; ++b) {
+        const float* square = v + 3 * b;
+        const float farthest = reach + sqrtf(square[0] + square[1] + square[2] + 1e-20f) / most;
+        for (int k = 0; k < 3; ++k) {
+            const float middle = look[k] / total, away = value[3 * b + k] - middle;
+            value[3 * b + k] = middle + (away > farthest ? farthest : (away < -farthest ? -farthest : away));
+        }
+    }
     for (int c = 0; c < channels; ++c) {
         value[c] = value[c] < 0.0f ? 0.0f : (value[c] > 1.0f ? 1.0f : value[c]);
         code[c] = (uint8_t)(int)(value[c] * 255.0f + 0.5f);
@@ -161,6 +179,7 @@ def _adam_row(
     basis_count: int,
     alpha_count: int,
     agreement: float,
+    reach: float,
     values: wp.array(dtype=float),
     codes: wp.array(dtype=wp.uint8),
     gradient: wp.array(dtype=float),
@@ -180,6 +199,7 @@ def step_texels(
     basis_count: int,
     alpha_count: int,
     agreement: float,
+    reach: float,
     values: wp.array(dtype=float),
     codes: wp.array(dtype=wp.uint8),
     gradient: wp.array(dtype=float),
@@ -188,7 +208,11 @@ def step_texels(
     visits: wp.array(dtype=wp.int32),
     marks: wp.array(dtype=wp.int32),
 ):
-    """One step of Adam for each texel touched, and its new 8-bit value."""
+    """One step of Adam for each texel touched, and its new 8-bit value.
+
+    A basis keeps within ``reach`` of what the texel's bases look like, weighted by their say, plus its own say: its
+    share of the largest root mean square gradient among them.
+    """
     row = touched[wp.tid()]
     marks[row] = 0
     visit = visits[row] + 1
@@ -207,6 +231,7 @@ def step_texels(
         basis_count,
         alpha_count,
         agreement,
+        reach,
         values,
         codes,
         gradient,

@@ -127,7 +127,7 @@ class TexelTable:
         self._touched[0][: len(rows)] = rows
         self._touched_counts[0].fill_(len(rows))
 
-    def step(self, rate: float, agreement: float = 0.0) -> None:
+    def step(self, rate: float, agreement: float = 0.0, reach: float = 1.0) -> None:
         """One step of Adam on the texels touched since the last one.
 
         Parameters
@@ -136,10 +136,14 @@ class TexelTable:
             Step size; opacities begin with longer ones, see :data:`HASTE`.
         agreement : float
             Share of ``rate`` by which each basis moves towards the mean of all bases.
+        reach : float
+            How far a basis without any say in the last pictures may be from what the others show; one with more say
+            may be farther off, and one with as much as any may have any colour.
         """
-        in_parallel([partial(self._step_part, place, rate, agreement) for place in range(len(self._touched))])
+        count = len(self._touched)
+        in_parallel([partial(self._step_part, place, rate, agreement, reach) for place in range(count)])
 
-    def _step_part(self, place: int, rate: float, agreement: float) -> None:
+    def _step_part(self, place: int, rate: float, agreement: float, reach: float) -> None:
         inputs: list[Any] = [
             warp_view(self._touched[place], wp.int32),
             self.layout.channels,
@@ -150,6 +154,7 @@ class TexelTable:
             self.layout.basis_count,
             self.layout.alpha_count,
             agreement,
+            reach,
             warp_view(self.values.view(-1)),
             warp_view(self.codes.view(-1), wp.uint8),
             warp_view(self._gradient.view(-1)),
