@@ -35,7 +35,7 @@ GEOMETRY = GeometryPreset(
     head_faces=400,
     shell_faces=1200,
     hull_frames=6,
-    stage_one=StageOnePreset(cell=0.012, pixels=400, extraction_steps=(0.5,)),
+    stage_one=StageOnePreset(cell=0.012, pixels=400, extraction_steps=(0.5,), geometry_start=0.06),
 )
 """Layers that suit a ball, coarse enough for a test."""
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import LikenessError
-from ..layered.geometry_preset import StageOnePreset
 from ..layered.presets import FineTuningPreset, Preset
 
 GROUPS = ("layers", "bases", "mesh", "texture", "training", "surface", "head", "losses")
@@ -16,6 +15,9 @@ USUAL_WEIGHT = 1.0
 
 USUAL_SHARE = 0.3
 """Share of the time that stage 1 gets in rows about it, of a preset that leaves it out."""
+
+SURFACE_START = 0.06
+"""Part of stage 1 after which the surface moves in rows that learn it: its first look should be there before."""
 
 REFINEMENT_STEPS = 4
 """Steps that hits are refined by in the row that refines them."""
@@ -104,8 +106,7 @@ def _surface(base: Preset) -> list[Variant]:
         geometry = replace(base.geometry, stage_one=stage_one)
         return replace(base, stage_one_share=base.stage_one_share or USUAL_SHARE, geometry=geometry)
 
-    start = StageOnePreset().geometry_start
-    rough, fine = (learned(geometry_start=start, refinement_steps=steps) for steps in (0, REFINEMENT_STEPS))
+    rough, fine = (learned(geometry_start=SURFACE_START, refinement_steps=steps) for steps in (0, REFINEMENT_STEPS))
     return [
         Variant("surface", "hull shells", replace(base, stage_one_share=0.0)),
         Variant("surface", "stage 1: what follows the torso", learned(geometry_start=1.0)),

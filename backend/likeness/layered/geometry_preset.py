@@ -67,7 +67,8 @@ class StageOnePreset:
     torso_rate : float
         Adam's step size of the torso's share, logits.
     geometry_start : float
-        Part of the run after which the surface moves; from 1 on it stays, and only what is on it is learnt.
+        Part of the run after which the surface moves, as the paper's does from the beginning; from 1 on it stays as
+        mattes carved it, and only what is on it is learnt.
     torso_weight : float
         Weight of the torso's shifts.
     mask_weight, roughness_weight, skin_weight : float
@@ -98,7 +99,7 @@ class StageOnePreset:
     decoder_rate: float = 1e-3
     residual_rate: float = 3e-4
     torso_rate: float = 0.03
-    geometry_start: float = 0.06
+    geometry_start: float = 1.0
     torso_weight: float = 1e-3
     mask_weight: float = 0.05
     roughness_weight: float = 0.02

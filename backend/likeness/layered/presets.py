@@ -170,7 +170,6 @@ PREVIEW = Preset(
     stage_one_share=0.12,
     picture_size=256,
     basis_count=8,
-    geometry=GeometryPreset(stage_one=StageOnePreset(geometry_start=1.0)),
 )
 """A recognisable, animated head in eight minutes on two processor cores.
 
@@ -192,7 +191,7 @@ STANDARD = Preset(
         head_faces=10000,
         shell_faces=8000,
         hull_frames=80,
-        stage_one=StageOnePreset(steps=12000, cell=0.006, pixels=8000, geometry_start=1.0),
+        stage_one=StageOnePreset(steps=12000, cell=0.006, pixels=8000),
     ),
     fine_tuning=FineTuningPreset(steps=20000, pixels=12000, inspected_frames=80),
 )
@@ -216,7 +215,7 @@ FULL = Preset(
         head_faces=10000,
         shell_faces=10000,
         hull_frames=160,
-        stage_one=StageOnePreset(steps=30000, cell=0.005, pixels=12288, geometry_start=1.0),
+        stage_one=StageOnePreset(steps=30000, cell=0.005, pixels=12288),
     ),
     fine_tuning=FineTuningPreset(steps=30000, pixels=60000, texture_rate=0.01, inspected_frames=200),
 )

@@ -143,17 +143,19 @@ _ADAM = """
         for (int c = 0; c < colours; ++c) value[c] += rate * agreement * (mean[c % 3] / basis_count - value[c]);
     // Adam divides a basis's gradient by its own mean, so one with a thousandth of a picture changes as fast as others,
     // on noise, and would show that where the head turns farther than it was filmed.
+    const auto say_of = [v](int b) {
+        const float* square = v + 3 * b;
+        return sqrtf(square[0] + square[1] + square[2] + 1e-20f);
+    };
     float total = 0.0f, most = 0.0f, look[3] = {0.0f, 0.0f, 0.0f};
     for (int b = 0; b < basis_count; ++b) {
-        const float* square = v + 3 * b;
-        const float say = sqrtf(square[0] + square[1] + square[2] + 1e-20f);
+        const float say = say_of(b);
         total += say;
         most = say > most ? say : most;
         for (int k = 0; k < 3; ++k) look[k] += say * value[3 * b + k];
     }
     for (int b = 0; b < basis_count; ++b) {
-        const float* square = v + 3 * b;
-        const float farthest = reach + sqrtf(square[0] + square[1] + square[2] + 1e-20f) / most;
+        const float farthest = reach + say_of(b) / most;
         for (int k = 0; k < 3; ++k) {
             const float middle = look[k] / total, away = value[3 * b + k] - middle;
             value[3 * b + k] = middle + (away > farthest ? farthest : (away < -farthest ? -farthest : away));

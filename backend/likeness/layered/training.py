@@ -63,8 +63,12 @@ from .texels import TexelTable
 
 Progress = Callable[[str, float, str], None]
 
-FINISHING_SECONDS = 15.0
-"""What filling unseen texels and export take, kept back from the time budget; less where the budget is small."""
+FINISHING_SECONDS = 3.6e-6
+"""What filling unseen texels and export take for each basis of a texel, kept back from the time budget: 15 s of the
+preset preview, 90 s of ``standard``, on two cores."""
+
+FINISHING_SHARE = 0.5
+"""Most of a small budget that is kept back for it."""
 
 STAGE_ONE = "stage-one"
 """Folder within a job's that holds what stage 1 has learnt."""
@@ -169,13 +173,12 @@ def _trained(
     else:
         with session.stage("finetune", "Fine-tuning") as watch:
             proxies, decoder, corrections = _baked(out, preset, len(frames), device)
-            finishing = min(FINISHING_SECONDS, 0.1 * session.budget)
             tuned = finetune(
                 proxies,
                 frames,
                 preset,
                 rasteriser,
-                seconds=max(0.0, session.budget - finishing - record.worked),
+                seconds=max(0.0, session.budget - _finishing_seconds(proxies, session.budget) - record.worked),
                 seed=seed,
                 progress=progress,
                 decoder=decoder,
@@ -206,6 +209,12 @@ def _trained(
         **_origin(capture),
     }
     return _exported(replace(proxies, textures=textures), tuned.decoder, capture.head, preset.gutter, report)
+
+
+def _finishing_seconds(proxies: Proxies, budget: float) -> float:
+    """What is kept back of a budget for what comes after fine-tuning."""
+    codes = proxies.layer_count * proxies.tile_size**2 * proxies.basis_count
+    return min(FINISHING_SECONDS * codes, FINISHING_SHARE * budget)
 
 
 def _perceptual_loss(preset: Preset) -> str:
