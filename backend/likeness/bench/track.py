@@ -28,6 +28,7 @@ from ..capture.track import fit_landmarks, track_video
 from ..head.model import HeadModel
 from ..rig import JOINTS, POSED_JOINTS, skinning_transforms
 from .mattes import before_wall, busy_wall, matte_error
+from .spectacles import with_spectacles
 
 Floats = npt.NDArray[np.float64]
 Marks = dict[str, dict[str, Any]]
@@ -81,6 +82,7 @@ class _Way:
     side: int
     frames: npt.NDArray[np.intp]
     busy: bool = False
+    spectacles: bool = False
     photometric: bool = False
 
 
@@ -146,7 +148,7 @@ def _fit_marks(report: dict[str, Any]) -> dict[str, float]:
 
 
 def bench_sample() -> dict[str, Any]:
-    """Track the sample capture in nine ways and compare with its parameters and mattes.
+    """Track the sample capture in eleven ways and compare with its parameters and mattes.
 
     Returns
     -------
@@ -175,7 +177,9 @@ def bench_sample() -> dict[str, Any]:
         ("film at 2x", _Way(truth.width * 2, every)),
         ("film, every 2nd frame", _Way(truth.width, second)),
         ("film before a busy wall", _Way(truth.width, every, busy=True)),
+        ("film with spectacles", _Way(truth.width, every, spectacles=True)),
         ("film, photometric", _Way(truth.width, every, photometric=True)),
+        ("film with spectacles, photometric", _Way(truth.width, every, spectacles=True, photometric=True)),
     ):
         errors, matte = _film_errors(truth, way)
         rows.append({"way": name, **vars(errors)})
@@ -266,7 +270,7 @@ def _film_errors(truth: Capture, way: _Way) -> tuple[Errors, float]:
             str(film), (side, side), codec="libx264", macro_block_size=2, output_params=["-crf", "8"]
         )
         writer.send(None)
-        for picture in _resized(truth, side, frames, way.busy):
+        for picture in _filmed(truth, way):
             writer.send(picture)
         writer.close()
         focal = float(truth.intrinsics[0]) * side / truth.width
@@ -278,12 +282,17 @@ def _film_errors(truth: Capture, way: _Way) -> tuple[Errors, float]:
         return compare(truth, kept, found), matte_error(truth, kept, found)
 
 
-def _resized(truth: Capture, side: int, frames: npt.NDArray[np.intp], busy: bool) -> Iterator[npt.NDArray[np.uint8]]:
+def _filmed(truth: Capture, way: _Way) -> Iterator[npt.NDArray[np.uint8]]:
+    """The sample's pictures as a film shows them."""
     wall = busy_wall(truth.width)
-    for frame in frames:
-        seen = load_frame(truth, int(frame))
-        picture = Image.fromarray(before_wall(seen, load_matte(truth, int(frame)), wall) if busy else seen)
-        yield np.ascontiguousarray(picture.resize((side, side), Image.Resampling.LANCZOS))
+    for frame in way.frames.tolist():
+        seen = load_frame(truth, frame)
+        if way.busy:
+            seen = before_wall(seen, load_matte(truth, frame), wall)
+        if way.spectacles:
+            seen = with_spectacles(seen, truth, frame)
+        picture = Image.fromarray(seen)
+        yield np.ascontiguousarray(picture.resize((way.side, way.side), Image.Resampling.LANCZOS))
 
 
 def _with_units(marks: dict[str, float]) -> Marks:
