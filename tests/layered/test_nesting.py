@@ -45,7 +45,8 @@ def test_the_core_stays_behind_the_face_and_reaches_into_hair_elsewhere(scene):
     heights, beyond = grid.sample(nested.head, core), grid.sample(nested.beyond, core)
     # A grid's level set is off by a small part of its cell where the field bends.
     assert heights[beyond == 0].max() < -CLEARANCE + 0.1 * CELL
-    assert heights[beyond > 0.05].max() > 0
+    # So near to the rim, because rays that just miss a cheek meet no other opaque layer.
+    assert heights[beyond < 0.01].max() > 0.004
 
 
 def test_the_cover_is_transparent_on_the_face_and_sinks_elsewhere(scene):

@@ -28,8 +28,15 @@ Array = npt.NDArray[np.float32]
 CLEARANCE = 0.0035
 """How far behind the head mesh the core stays, metres: more than what decimation moves either."""
 
-SLOPE = 0.5
-"""How steeply the core may rise beyond the head mesh's rim; rays that come in at 63 degrees still pass it."""
+SLOPE = 1.2
+"""How steeply the core may rise beyond the head mesh's rim; rays that come in at 40 degrees still pass it.
+
+Less steeply it would lie too deep beside cheeks: a ray that just misses one meets shells there that must stay clear,
+for behind them is skin when the head turns back, and without the core nothing opaque behind them.
+"""
+
+RIM = 0.003
+"""How far beyond the head mesh's rim the core begins to rise, metres: about what a grid cell blurs the rim by."""
 
 CORE_SINKING = 0.0025
 """How far the core sinks everywhere, metres: the cover is the opaque surface in its place."""
@@ -73,7 +80,7 @@ class Nesting:
 
     def core(self, values: Array, level: float) -> Array:
         """A field (X, Y, Z) whose level set lies within that of ``values`` and stays behind the head mesh."""
-        return np.maximum(values + CORE_SINKING, self.head - SLOPE * self.beyond + (CLEARANCE + level))
+        return np.maximum(values + CORE_SINKING, self.head - SLOPE * (self.beyond - RIM).clip(0) + (CLEARANCE + level))
 
     def cover(self, values: Array) -> Array:
         """A field (X, Y, Z) whose level sets are those of ``values`` before the bare face and sink elsewhere."""
