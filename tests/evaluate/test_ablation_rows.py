@@ -73,6 +73,7 @@ def test_the_head_mesh_and_each_loss_can_be_left_out():
     assert zeros == [
         ["distortion_weight"],
         ["alpha_weight"],
+        ["balance_weight"],
         ["expression_noise"],
         ["condition_dropout"],
         ["agreement_weight"],

@@ -7,6 +7,7 @@ import torch
 from likeness.layered.compositing import (
     composite,
     distortion,
+    imbalance,
     layer_shares,
     linear_to_srgb,
     over,
@@ -52,6 +53,26 @@ def test_distortion_is_zero_for_one_layer_and_grows_with_the_gap():
     # Two halves one unit apart: 2 * 0.5 * 0.5 * 1.
     torch.testing.assert_close(distortion(torch.tensor([[0.5], [0.5], [0.0]]), levels), torch.tensor(0.5))
     torch.testing.assert_close(distortion(torch.tensor([[0.5], [0.0], [0.5]]), levels), torch.tensor(1.5))
+
+
+def test_bases_are_out_of_balance_where_one_has_all_say():
+    even = torch.full((3, 4), 0.25)
+    alone = torch.tensor([[1.0, 0.0, 0.0, 0.0]]).expand(3, 4)
+    seen = torch.tensor([0.5, 1.0, 0.0])
+    torch.testing.assert_close(imbalance(even, seen), torch.tensor(0.0))
+    torch.testing.assert_close(imbalance(alone, seen), torch.tensor(4.0).log())
+    # Each hit may choose one basis, as long as others choose others; and what is not seen has no say.
+    torch.testing.assert_close(imbalance(torch.eye(4), torch.ones(4)), torch.tensor(0.0))
+    torch.testing.assert_close(imbalance(torch.cat([even[:2], alone[:1]]), seen), torch.tensor(0.0))
+
+
+def test_balance_draws_on_shares_and_not_on_what_is_seen():
+    shares = torch.tensor([[0.7, 0.3], [0.6, 0.4]], requires_grad=True)
+    seen = torch.tensor([0.5, 1.0], requires_grad=True)
+    imbalance(shares, seen).backward()
+    assert seen.grad is None
+    assert shares.grad is not None
+    assert (shares.grad[:, 0] > shares.grad[:, 1]).all()
 
 
 def test_the_srgb_curve_is_the_runtimes():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from likeness.layered.compositing import linear_to_srgb, over
 from likeness.layered.corrections import CorrectionOptimiser
-from likeness.layered.decoder import AppearanceDecoder
+from likeness.layered.decoder import AppearanceDecoder, basis_weights
 from likeness.layered.deformation import PoseCorrections, TorchPose
 from likeness.layered.finetune import FineTuned, finetune, learning_conditions, rarity, sample_squarely, target
 from likeness.layered.frames import FilmedFrame
@@ -66,6 +66,29 @@ def test_held_out_pictures_make_no_difference(frames, learnt):
 
     blind = finetune(blank_proxies(), replace(frames, film=blinded), PRESET, WarpRasteriser(), seconds=math.inf)
     assert torch.equal(blind.table.codes, learnt.table.codes)
+
+
+def test_a_decoder_that_prefers_one_basis_gives_the_others_a_say_again(frames):
+    proxies = blank_proxies()
+
+    @torch.no_grad()
+    def most_said(balance_weight: float) -> float:
+        torch.manual_seed(0)
+        decoder = AppearanceDecoder(frames.expression.shape[1] + 9, proxies.feature_size, proxies.basis_count)
+        decoder.third.bias[-proxies.basis_count] += 0.3
+        numbers = replace(PRESET.fine_tuning, balance_weight=balance_weight)
+        preset = replace(PRESET, fine_tuning=numbers)
+        with torch.enable_grad():
+            tuned = finetune(proxies, frames, preset, WarpRasteriser(), seconds=math.inf, decoder=decoder)
+        said = [
+            basis_weights(
+                torch.rand(200, decoder.input_size), tuned.decoder(TorchPose.of_frame(frames, index).conditions)
+            )
+            for index in frames.training
+        ]
+        return float(torch.cat(said).mean(0).max())
+
+    assert most_said(0.0) > 0.5 > most_said(PRESET.fine_tuning.balance_weight)
 
 
 def test_normals_that_are_computed_anew_are_those_that_were_kept(frames, learnt, monkeypatch):

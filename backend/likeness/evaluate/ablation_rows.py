@@ -128,6 +128,7 @@ def _losses(base: Preset) -> list[Variant]:
         Variant("losses", AS_IT_IS, base),
         Variant("losses", "without distortion", _tuned(base, distortion_weight=0.0)),
         Variant("losses", "without alpha against matte", _tuned(base, alpha_weight=0.0)),
+        Variant("losses", "without balance of bases", _tuned(base, balance_weight=0.0)),
         Variant("losses", "without noise on conditions", _tuned(base, expression_noise=0.0)),
         Variant("losses", "without dropped conditions", _tuned(base, condition_dropout=0.0)),
         Variant("losses", "without agreement of bases", _tuned(base, agreement_weight=0.0)),

@@ -68,3 +68,22 @@ def distortion(shares: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
     """
     gaps = (levels[:, None] - levels[None]).abs()
     return ((gaps @ shares) * shares).sum(0).mean()
+
+
+def imbalance(shares: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """How unevenly bases have a say in a picture: 0 where all have the same on average, log B where one has all.
+
+    The Kullback-Leibler divergence of the mean weights from even ones. A softmax that prefers one basis early on
+    trains that one, prefers it more, and may end with a single look for all turns of the head, as routers of mixtures
+    of experts do without such a loss (N. Shazeer et al., "Outrageously Large Neural Networks", ICLR 2017, section 4).
+
+    Parameters
+    ----------
+    shares : (N, B)
+        Weights of the bases at hits.
+    seen : (N,)
+        Share of each hit in the picture; carries no gradient.
+    """
+    weights = seen.detach()[:, None]
+    mean = (shares * weights).sum(0) / weights.sum().clamp(min=1e-6)
+    return (mean * (mean.clamp(min=1e-9) * shares.shape[1]).log()).sum()

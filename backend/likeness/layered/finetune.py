@@ -22,7 +22,7 @@ from ..jobs.pace import part_done
 from ..jobs.watch import Watch
 from ..raster.interface import Rasteriser
 from .coarse_to_fine import coarse_table, refined, tile_size_at
-from .compositing import composite, distortion, layer_shares, linear_to_srgb, over, srgb_to_linear
+from .compositing import composite, distortion, imbalance, layer_shares, linear_to_srgb, over, srgb_to_linear
 from .corrections import CorrectionOptimiser, correction_loss
 from .decoder import AppearanceDecoder
 from .deformation import PoseCorrections, TorchPose
@@ -32,7 +32,16 @@ from .perceptual import chosen_patches, patch_loss
 from .presets import FineTuningPreset, Preset
 from .preview import side_by_side
 from .proxies import Proxies
-from .rendering import Hits, find_hits, ray_directions, shade, smooth_normals, visible_triangles
+from .rendering import (
+    Hits,
+    basis_shares,
+    blended,
+    find_hits,
+    ray_directions,
+    shade,
+    smooth_normals,
+    visible_triangles,
+)
 from .team import ALONE, Team, random_of_frame
 from .texels import TexelTable
 
@@ -220,7 +229,10 @@ def _loss(
     hits = find_hits(proxies, vertices, normals, triangles[:, pixels], scene.directions[pixels])
     conditions = learning_conditions(pose, numbers)
     sampler = partial(sample_squarely, scene.table, hits, numbers.grazing_cosine)
-    colours, alphas = shade(hits, sampler, proxies.layout, scene.decoder(conditions))
+    values = sampler(hits.uv, hits.layers)
+    bases = basis_shares(hits, values, proxies.layout, scene.decoder(conditions))
+    colours, alphas = blended(hits, values, bases, proxies.layout)
+    shares = layer_shares(alphas)
     background = random_background(random).to(device)
     picture = composite(colours, alphas)
     truth, matte = target(frames, index, pixels, background)
@@ -232,7 +244,9 @@ def _loss(
         loss = loss + numbers.perceptual_weight * patch_loss(numbers.perceptual_loss, device)(*cut)
     loss = loss + numbers.alpha_weight * (picture[:, 3] - matte).abs().mean()
     if numbers.distortion_weight:
-        loss = loss + numbers.distortion_weight * distortion(layer_shares(alphas), 100 * proxies.levels)
+        loss = loss + numbers.distortion_weight * distortion(shares, 100 * proxies.levels)
+    if numbers.balance_weight:
+        loss = loss + numbers.balance_weight * imbalance(bases, shares[hits.layers, hits.rays])
     if correct:
         loss = loss + correction_loss(scene.corrections, index, frames.training, numbers)
     return loss

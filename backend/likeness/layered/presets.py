@@ -47,6 +47,8 @@ class FineTuningPreset:
         Weight of |alpha - matte|.
     distortion_weight : float
         Weight of :func:`likeness.layered.compositing.distortion`, levels in centimetres.
+    balance_weight : float
+        Weight of :func:`likeness.layered.compositing.imbalance`, without which one basis may get all say.
     agreement_weight : float
         Pull of each texel's bases towards their mean, per visit.
     basis_reach : float
@@ -98,6 +100,7 @@ class FineTuningPreset:
     squared_weight: float = 4.0
     alpha_weight: float = 0.1
     distortion_weight: float = 0.03
+    balance_weight: float = 0.01
     agreement_weight: float = 0.02
     basis_reach: float = 0.1
     expression_weight: float = 0.02

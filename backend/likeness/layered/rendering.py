@@ -94,8 +94,18 @@ def shade(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Colour (L, P, 3), linear and not premultiplied, and opacity (L, P) of each layer along each ray."""
     values = sampler(hits.uv, hits.layers)
-    inputs = torch.cat([values[:, layout.features], hits.normals, hits.directions], 1)
-    shares = basis_weights(inputs, spatial)
+    return blended(hits, values, basis_shares(hits, values, layout, spatial), layout)
+
+
+def basis_shares(hits: Hits, values: torch.Tensor, layout: TextureLayout, spatial: SpatialWeights) -> torch.Tensor:
+    """Weights (N, B) of the bases at hits with texture values (N, C)."""
+    return basis_weights(torch.cat([values[:, layout.features], hits.normals, hits.directions], 1), spatial)
+
+
+def blended(
+    hits: Hits, values: torch.Tensor, shares: torch.Tensor, layout: TextureLayout
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What :func:`shade` gives, of texture values (N, C) and weights (N, B) of their bases."""
     colours = torch.bmm(shares[:, None], values[:, layout.colour].reshape(-1, layout.basis_count, 3))[:, 0]
     alphas = values[:, layout.alpha]
     if layout.alpha_count > 1:
