@@ -91,7 +91,7 @@ def test_bases_may_share_one_opacity(capture, tmp_path):
 
 
 def test_stage_one_fits_into_the_time_too(capture, tmp_path, counted_clock):
-    now = counted_clock(0.1)
+    now = counted_clock(0.05)
     learned = replace(PRESET, stage_one_share=0.4)
     avatar = train(capture, learned, tmp_path, seconds=12)
     # Stages look at the clock between their steps, and now and then beside them.

@@ -63,9 +63,9 @@ from .texels import TexelTable
 
 Progress = Callable[[str, float, str], None]
 
-FINISHING_SECONDS = 3.6e-6
-"""What filling unseen texels and export take for each basis of a texel, kept back from the time budget: 15 s of the
-preset preview, 90 s of ``standard``, on two cores."""
+FINISHING_SECONDS = 2.5e-6
+"""What filling unseen texels and export take for each basis of a texel, kept back from the time budget: 10 s of the
+preset preview, 63 s of ``standard``."""
 
 FINISHING_SHARE = 0.5
 """Most of a small budget that is kept back for it."""
