@@ -53,7 +53,7 @@ def test_hits_on_layers_that_sank_lie_where_these_did(scene):
     cover = hits.layers == 2
     sunk = GEOMETRY.shell_levels[0] - fields[cover]
     assert sunk.quantile(0.9) == pytest.approx(SINKING, abs=1e-4)
-    # One ray of 2,131 ends half a millimetre outside: a single step along it does not always reach the level.
+    # A single Newton step along a slanting ray may overshoot where a coarse triangle spans a bend: one ray of 2,131.
     assert sunk.quantile(0.001) > 0 and sunk.min() > -1e-3
     outermost = fields[hits.layers == 3]
     assert (outermost - GEOMETRY.shell_levels[1]).abs().median() < 1e-6
