@@ -100,6 +100,28 @@ def test_stage_one_fits_into_the_time_too(capture, tmp_path, counted_clock):
     assert (tmp_path / "stage-one" / "stage_one.safetensors").exists()
 
 
+@pytest.mark.parametrize(("per_code", "kept"), [(0.0, 0.0), (1e-4, None), (1.0, 0.5 * 40)])
+def test_time_for_finishing_is_kept_back_from_fine_tuning(
+    capture, tmp_path, monkeypatch, counted_clock, per_code, kept
+):
+    """So much for each basis of a texel, but never more than half of the time."""
+    counted_clock(0.001)
+    given: list[float] = []
+
+    def watched(proxies, *arguments, seconds, **numbers):
+        given.append(seconds)
+        codes = proxies.layer_count * proxies.tile_size**2 * proxies.basis_count
+        assert (kept is not None) or 0 < per_code * codes < 0.5 * 40
+        expected = 40 - (per_code * codes if kept is None else kept)
+        assert seconds == pytest.approx(expected, abs=0.1)
+        return finetune(proxies, *arguments, seconds=seconds, **numbers)
+
+    monkeypatch.setattr(training, "finetune", watched)
+    monkeypatch.setattr(training, "FINISHING_SECONDS", per_code)
+    train(capture, replace(PRESET, fine_tuning=replace(PRESET.fine_tuning, steps=2)), tmp_path, seconds=40)
+    assert len(given) == 1
+
+
 def test_an_interrupt_leaves_a_clear_state(capture, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
