@@ -280,12 +280,16 @@ def with_texture(content: bytes, texture: bytes) -> bytes:
     return joined(document, bytes(binary))
 
 
-def png(width: int, height: int, rows: bytes) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
+
+def png(width: int, height: int, rows: bytes, *others: bytes) -> bytes:
+    """A PNG file whose pixels are split in two, with other chunks between these."""
     header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    half = len(rows) // 2
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", rows[:half]), *others, chunk(b"IDAT", rows[half:])]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
 
 
 def peak_memory(action: Callable[[], object]) -> int:
@@ -311,6 +315,27 @@ def test_a_texture_that_unpacks_to_more_than_it_says_takes_no_memory(read, conte
     file = with_texture(content, bomb)
     assert peak_memory(lambda: message.append(complaint(read, file))) < 20 * len(file)
     assert "layers[0].bases holds more pixels than its header says" in message[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [chunk(b"IDAT", b""), chunk(b"zTXt", b"bomb\0\0" + zlib.compress(bytes(1 << 20))), chunk(b"gAMA", b"\0")],
+    ids=["no pixels", "text that unpacks", "a broken gamma"],
+)
+def test_a_texture_holds_nothing_but_pixels(read, content, other):
+    """Decoders unpack texts, apply gammas and profiles, and fail over broken ones, each in its own way."""
+    rows = zlib.compress((b"\0" + bytes(4 * 32)) * 32)
+    assert read(with_texture(content, png(32, 32, rows)))
+    message = complaint(read, with_texture(content, png(32, 32, rows, other)))
+    assert "layers[0].bases has a PNG chunk that is not pixels" in message
+
+
+def test_layers_do_not_share_what_they_are_made_of(read, content):
+    """Each would be kept anew: a few megabytes would become gigabytes."""
+    document, binary = split(content)
+    extension(document)["layers"] = extension(document)["layers"][:1] * 64
+    document["meshes"][0]["primitives"] = document["meshes"][0]["primitives"][:1] * 64
+    assert "layers cannot share textures or meshes" in complaint(read, joined(document, bytes(binary)))
 
 
 def test_targets_that_the_file_does_not_store_take_no_memory(read, content):
@@ -352,6 +377,10 @@ TEXTS = {
     "deep": (b"[" * 200_000 + b"]" * 200_000, "nested too deeply"),
     "deep objects": (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "nested too deeply"),
     "twice": (b'{"asset":{"version":"2.0"},"asset":{}}', 'the member "asset" is there twice'),
+    "twice of many": (
+        b"{" + b"".join(b'"%d":0,' % index for index in range(200_000)) + b'"x":0,"x":0}',
+        'the member "x" is there twice',
+    ),
     "NaN": (b'{"asset":NaN}', "the number NaN is not finite"),
     "overflow": (b'{"asset":1e999}', "the number 1e999 is not finite"),
     "digits": (b'{"asset":' + b"9" * 10_000 + b"}", "is not valid JSON"),

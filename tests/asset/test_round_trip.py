@@ -154,6 +154,21 @@ def with_decoder(**changes):
     return replace(avatar, decoder=replace(avatar.decoder, **changes))
 
 
+def with_seam_triangle():
+    """An avatar with a triangle whose corners are apart in the texture and one point on the surface."""
+    layer = tiny_avatar().layers[1]
+    counts = np.bincount(layer.weld)
+    one, other = np.flatnonzero(layer.weld == counts.argmax())[:2]
+    third = np.flatnonzero(layer.weld != counts.argmax())[0]
+    return with_layer(faces=put(0, [one, other, third]))
+
+
+def with_decoder_size(basis_count, hidden_size):
+    """An avatar that says so of itself; nothing else of it fits."""
+    avatar = with_decoder(hidden_size=hidden_size)
+    return replace(avatar, basis_count=basis_count, atlas_columns=1, tile_size=1, gutter=0)
+
+
 DECODER = tiny_avatar().decoder
 
 BROKEN = {
@@ -164,6 +179,12 @@ BROKEN = {
     "no such vertex": (with_layer(faces=put((0, 0), 100_000)), r"layers\[1\]\.faces names a vertex"),
     "negative vertex": (with_layer(faces=put((0, 0), -1)), r"layers\[1\]\.faces names a vertex"),
     "same vertex twice": (with_layer(faces=put(0, [3, 3, 4])), r"layers\[1\]\.faces has a triangle"),
+    "welded corner twice": (with_seam_triangle(), r"layers\[1\]\.faces, welded, has a triangle"),
+    "huge spatial network": (with_decoder_size(64, 256), r"spatial network has \d+ numbers, more than 8192"),
+    "many bases": (
+        replace(with_decoder_size(64, 1), layers=tiny_avatar().layers * 17),
+        r"layers of 64 bases are more than 1024 textures",
+    ),
     "uv outside": (with_layer(uv=put((0, 0), -0.25)), r"layers\[1\]\.uv leaves the tile"),
     "weld gap": (with_layer(weld=lambda weld: weld + 1), r"layers\[1\]\.weld does not count"),
     "weld far apart": (with_layer(weld=turned), r"layers\[1\]\.weld joins vertices"),

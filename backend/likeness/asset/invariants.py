@@ -33,6 +33,10 @@ MOST_DISPLACEMENTS = 1 << 29
 """Numbers in all morph targets together (2 GiB of floats)."""
 LONGEST_NAME = 63
 """Bytes of UTF-8: Blender cuts longer names of shape keys."""
+MOST_OUTPUTS = 1 << 13
+"""Of the decoder's global network: each takes Blender a millisecond when it builds the material."""
+MOST_BASIS_TEXTURES = 1 << 10
+"""Bases of all layers together."""
 FARTHEST = 100.0
 """Metres from the origin."""
 MOST_INFLUENCES = 4
@@ -87,8 +91,30 @@ def decoder_sizes(
     widths : two int
         Outputs of the first two linear layers.
     """
-    outputs = hidden_size * (feature_size + 6) + hidden_size + basis_count * hidden_size + basis_count
+    outputs = spatial_numbers(basis_count, feature_size, hidden_size)
     return [(widths[0], 9 + expressions), (widths[1], widths[0]), (outputs, widths[1])]
+
+
+def spatial_numbers(basis_count: int, feature_size: int, hidden_size: int) -> int:
+    """How many weights and biases the spatial network has, which the global network gives."""
+    return hidden_size * (feature_size + 6) + hidden_size + basis_count * hidden_size + basis_count
+
+
+def check_spatial_network(*, basis_count: int, feature_size: int, hidden_size: int) -> None:
+    """Check that Blender can draw a decoder of such a size.
+
+    Raises
+    ------
+    LikenessError
+        That names the first number that is out of range.
+    """
+    _check_count("decoder.hidden_size", hidden_size, 1, LARGEST_HIDDEN)
+    outputs = spatial_numbers(basis_count, feature_size, hidden_size)
+    if outputs > MOST_OUTPUTS:
+        raise LikenessError(
+            f"the decoder's spatial network has {outputs} numbers, more than {MOST_OUTPUTS}; use fewer bases, features "
+            "or hidden units"
+        )
 
 
 def check_avatar(avatar: LayeredAvatar) -> None:
@@ -150,6 +176,8 @@ def check_layout(
     _check_count("tile_size", tile_size, 1, LARGEST_TILE)
     _check_count("gutter", gutter, 0, LARGEST_GUTTER)
     _check_count("atlas_columns", atlas_columns, 1, basis_count)
+    if layers * basis_count > MOST_BASIS_TEXTURES:
+        raise LikenessError(f"{layers} layers of {basis_count} bases are more than {MOST_BASIS_TEXTURES} textures")
     side = tile_size + 2 * gutter
     features = feature_size // 4 * side
     width, height = atlas_shape(basis_count, atlas_columns, tile_size, gutter)
@@ -212,7 +240,9 @@ def _check_entries(entries: npt.NDArray[np.int32]) -> None:
 
 def _check_decoder(avatar: LayeredAvatar) -> None:
     decoder: Decoder = avatar.decoder
-    _check_count("decoder.hidden_size", decoder.hidden_size, 1, LARGEST_HIDDEN)
+    check_spatial_network(
+        basis_count=avatar.basis_count, feature_size=avatar.feature_size, hidden_size=decoder.hidden_size
+    )
     if (len(decoder.weights), len(decoder.biases), len(decoder.slopes)) != (3, 3, 2):
         raise LikenessError("decoder has not three weights, three biases and two slopes")
     widths = len(decoder.biases[0]), len(decoder.biases[1])
@@ -240,6 +270,8 @@ def _check_layer(avatar: LayeredAvatar, layer: Layer, name: str) -> None:
         raise LikenessError(f"{name}.uv leaves the tile: it holds {float(layer.uv.min()):.4g}, expected 0 to 1")
     _check_faces(layer, f"{name}.faces")
     _check_weld(layer, f"{name}.weld")
+    # Blender's faces join what is welded, and one that has a corner twice freezes its Edit Mode.
+    _check_corners(layer.weld[layer.faces], f"{name}.faces, welded,")
     expressions, correctives = len(avatar.expression_names), len(avatar.corrective_entries)
     _check_numbers(f"{name}.expression_targets", layer.expression_targets, (expressions, vertices, 3), FARTHEST)
     _check_numbers(f"{name}.corrective_targets", layer.corrective_targets, (correctives, vertices, 3), FARTHEST)
@@ -257,6 +289,10 @@ def _check_faces(layer: Layer, name: str) -> None:
     _check_count(f"{name} size", len(faces), 1, MOST_TRIANGLES)
     if faces.min() < 0 or faces.max() >= len(layer.positions):
         raise LikenessError(f"{name} names a vertex that is not there")
+    _check_corners(faces, name)
+
+
+def _check_corners(faces: npt.NDArray[np.int32], name: str) -> None:
     if ((faces[:, 0] == faces[:, 1]) | (faces[:, 1] == faces[:, 2]) | (faces[:, 2] == faces[:, 0])).any():
         raise LikenessError(f"{name} has a triangle with the same vertex twice")
 

@@ -30,7 +30,7 @@ def png_of_rows(compressed: bytes, width: int, height: int) -> bytes:
 
 
 def check_png(content: bytes | memoryview, width: int, height: int, name: str) -> None:
-    """Check that a file is an 8-bit RGBA PNG of a given size, whole and undamaged.
+    """Check that a file is an 8-bit RGBA PNG of a given size, whole, undamaged and with nothing but pixels in it.
 
     Parameters
     ----------
@@ -53,12 +53,13 @@ def check_png(content: bytes | memoryview, width: int, height: int, name: str) -
             if kind != b"IHDR":
                 raise LikenessError(f"{name} does not begin with a PNG header")
             header = _checked_header(body, width, height, name)
-        elif kind == b"IDAT":
+        elif kind == b"IDAT" and body:
             pixels.append(body)
         elif kind == b"IEND":
             ended = True
-        elif not kind[0] & 0x20 and kind != b"PLTE":
-            raise LikenessError(f"{name} has a PNG chunk that no decoder for RGBA pictures reads")
+        else:
+            # Texts, colour profiles and gammas unpack, change colours or fail, in each decoder in another way.
+            raise LikenessError(f"{name} has a PNG chunk that is not pixels; textures hold nothing else")
     if not ended:
         raise LikenessError(f"{name} breaks off before its end")
     _check_pixels(pixels, width, height, name)

@@ -74,10 +74,7 @@ def decode(glb: Glb) -> LayeredAvatar:
     invariants.check_displacements(targets, vertices)
     places = extension.member("layers").items()
     avatar = LayeredAvatar(
-        layers=tuple(
-            _layer(glb, primitive, place, len(description.expression_names), targets)
-            for primitive, place in zip(primitives, places, strict=True)
-        ),
+        layers=_layers(glb, primitives, places, len(description.expression_names), targets),
         joints=_joints(glb, glb.entry("skins", extension.member("skin"))),
         expression_names=description.expression_names,
         expression_range=np.array(description.expression_range, np.float32).reshape(-1, 2),
@@ -93,6 +90,26 @@ def decode(glb: Glb) -> LayeredAvatar:
     )
     invariants.check_avatar(avatar)
     return avatar
+
+
+def _layers(
+    glb: Glb, primitives: list[Field], places: list[Field], expressions: int, targets: int
+) -> tuple[Layer, ...]:
+    """All layers; refused where they are made of the same bytes, for the file pays only once for what each keeps."""
+    layers: list[Layer] = []
+    taken = 0
+    for primitive, place in zip(primitives, places, strict=True):
+        layer = _layer(glb, primitive, place, expressions, targets)
+        layers.append(layer)
+        # An index takes at least a byte; what else a vertex has is bounded by its position.
+        taken += len(layer.features) + len(layer.bases) + len(layer.preview) + layer.faces.size
+        taken += FLOAT.itemsize * layer.positions.size
+        if taken > len(glb.binary):
+            raise LikenessError(
+                f"{primitive.path} and the layers before it take {taken} bytes or more of its {len(glb.binary)}, "
+                "but layers cannot share textures or meshes"
+            )
+    return tuple(layers)
 
 
 def _check_target_names(mesh: Field, description: schema.Description) -> None:

@@ -56,7 +56,6 @@ def check_preset(preset: Preset) -> None:
         )
     _demand(preset.picture_size >= SMALLEST_PICTURE, "picture_size", preset, f"at least {SMALLEST_PICTURE} are needed")
     _demand(preset.tile_size >= SMALLEST_TILE, "tile_size", preset, f"at least {SMALLEST_TILE} are needed")
-    _demand(preset.hidden_size <= invariants.LARGEST_HIDDEN, "hidden_size", preset, "256 is the most")
     _check_layers(preset)
     _check_perceptual(preset)
     columns = math.ceil(math.sqrt(max(1, preset.basis_count)))
@@ -68,6 +67,9 @@ def check_preset(preset: Preset) -> None:
             tile_size=preset.tile_size,
             gutter=preset.gutter,
             atlas_columns=columns,
+        )
+        invariants.check_spatial_network(
+            basis_count=preset.basis_count, feature_size=preset.feature_size, hidden_size=preset.hidden_size
         )
     except LikenessError as problem:
         raise LikenessError(f"No avatar's file can hold this: {problem}.") from None
