@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from balls import ball_on_disk
 from killed_training import SIZE
 from likeness.errors import LikenessError
+from likeness.layered import team as team_module
 from likeness.layered.team import ALONE, Team, joined_team, random_of_frame
 from safetensors.torch import load_file
 from team_training import STEPS
@@ -80,3 +83,31 @@ def test_frames_that_cannot_be_shared_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(LikenessError, match="--set frames_per_step=2"), joined_team(3):
         pass
+
+
+def _group_that_is_joined(monkeypatch, *, cuda: bool) -> tuple[str, timedelta]:
+    """Means of exchange and patience that a process of a team asks torch for, on a computer with or without GPUs."""
+    asked: list[tuple[str, timedelta]] = []
+
+    def join(means: str, *, timeout: timedelta, **_: Any) -> None:
+        asked.append((means, timeout))
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
+    monkeypatch.setattr(team_module.distributed, "init_process_group", join)
+    monkeypatch.setattr(team_module.distributed, "get_rank", lambda: 1)
+    monkeypatch.setattr(team_module.distributed, "destroy_process_group", lambda: None)
+    with joined_team(2) as team:
+        assert (team.rank, team.size) == (1, 2)
+    return asked[0]
+
+
+@pytest.mark.parametrize(("cuda", "means"), [(True, {"cpu:gloo", "cuda:nccl"}), (False, {"gloo"})])
+def test_tensors_in_main_memory_are_exchanged_on_gpus_too(monkeypatch, cuda, means):
+    """Stage 1 keeps all of its tensors there."""
+    assert set(_group_that_is_joined(monkeypatch, cuda=cuda)[0].split(",")) == means
+
+
+def test_a_team_outlives_a_pause_over_the_holidays(monkeypatch):
+    assert _group_that_is_joined(monkeypatch, cuda=False)[1] >= timedelta(days=21)

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +23,9 @@ from torch import distributed
 from ..errors import LikenessError
 
 Item = TypeVar("Item")
+
+LONGEST_PAUSE = timedelta(days=30)
+"""How long processes wait for the one that leads while a job is paused; torch's own half hour would end them."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,8 @@ def joined_team(frames_per_step: int) -> Iterator[Team]:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    distributed.init_process_group("nccl" if cuda else "gloo")
+    # Stage 1 keeps its tensors in main memory, where NCCL does not reach.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=LONGEST_PAUSE)
     try:
         yield Team(distributed.get_rank(), size)
     finally:
