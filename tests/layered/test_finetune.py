@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,15 @@ from likeness.layered.compositing import linear_to_srgb, over
 from likeness.layered.corrections import CorrectionOptimiser
 from likeness.layered.decoder import AppearanceDecoder, basis_weights
 from likeness.layered.deformation import PoseCorrections, TorchPose
-from likeness.layered.finetune import FineTuned, finetune, learning_conditions, rarity, sample_squarely, target
+from likeness.layered.finetune import (
+    RARITY_NEIGHBOURS,
+    FineTuned,
+    finetune,
+    learning_conditions,
+    rarity,
+    sample_squarely,
+    target,
+)
 from likeness.layered.frames import FilmedFrame
 from likeness.layered.proxies import TextureLayout
 from likeness.layered.rendering import Hits
@@ -135,6 +144,35 @@ def test_rare_turns_of_the_head_are_drawn_more_often(frames):
     # Where nothing turns, no frame is special.
     still = rarity(replace(frames, root_rotation=torch.zeros(12, 3), joint_rotations=torch.zeros(12, 4, 3)))
     assert still.min() == still.max()
+
+
+@pytest.fixture
+def long_film(frames):
+    """Two minutes whose head turns at random."""
+    count = 3000
+    turns = torch.as_tensor(np.random.default_rng(0).normal(0, 0.2, (count, 3)).astype(np.float32))
+    still = torch.zeros(count, 4, 3)
+    return replace(frames, root_rotation=turns, joint_rotations=still, training=tuple(range(0, count, 2)))
+
+
+def test_rarity_is_the_mean_distance_to_the_nearest_turns(long_film):
+    turns = long_film.root_rotation[list(long_film.training)].numpy()
+    nearest = np.sort(np.linalg.norm(turns[:, None] - turns, axis=-1), 1)[:, : RARITY_NEIGHBOURS + 1].mean(1)
+    np.testing.assert_allclose(rarity(long_film), np.clip(nearest / nearest.mean(), 0.5, 3.0), rtol=1e-5)
+
+
+def test_rarity_takes_no_memory_for_each_pair_of_frames(long_film):
+    tracemalloc.start()
+    try:
+        rarity(long_film)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < len(long_film.training) ** 2
+
+
+def test_a_single_frame_is_not_rare(frames):
+    assert rarity(replace(frames, training=(4,))).tolist() == [0.5]
 
 
 def test_now_and_then_the_decoder_is_told_of_a_neutral_face(frames):

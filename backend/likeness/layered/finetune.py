@@ -15,6 +15,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.spatial import KDTree
 
 from ..camera import Camera
 from ..jobs.curve import described
@@ -205,7 +206,7 @@ def rarity(frames: TrainingFrames) -> np.ndarray:
     chosen = list(frames.training)
     turns = (frames.root_rotation + frames.joint_rotations[:, 0])[chosen].cpu().numpy()
     neighbours = min(RARITY_NEIGHBOURS + 1, len(turns))
-    distances = np.sort(np.linalg.norm(turns[:, None] - turns, axis=-1), 1)[:, :neighbours].mean(1)
+    distances = KDTree(turns).query(turns, neighbours)[0].reshape(len(turns), -1).mean(1)
     return np.clip(distances / max(float(distances.mean()), 1e-6), 0.5, 3.0)
 
 
