@@ -1,11 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from balls import HAIR_RADIUS, RADIUS, ball_capture, ball_head
+import torch
+from balls import GEOMETRY, HAIR_RADIUS, RADIUS, ball_capture, ball_head
+from likeness.errors import LikenessError
 from likeness.layered.canonical import canonical_head
 from likeness.layered.deformer import Deformer
 from likeness.layered.distance import canonical_box, head_distance, matte_hull, surface_distance
+from likeness.layered.frames import FilmedFrame
 from likeness.layered.grid import Grid
 from likeness.layered.hair_thickness import head_viewpoints
+from likeness.layered.hull_field import carved_field
 
 CELL = 0.006
 
@@ -56,6 +62,48 @@ def test_hull_contains_what_was_filmed_and_little_more(scene):
     # To the sides the cameras see the outline squarely.
     beside = (np.abs(points[..., [0, 2]]) < 0.02).all(-1) & (points[..., 1] > HAIR_RADIUS + CELL)
     assert beside.sum() > 20 and (hull[beside] > 0).all()
+
+
+def test_a_grid_may_have_more_nodes_than_a_picture_has_rows(scene):
+    capture, frames, head, deformer, _ = scene
+    slab = Grid.over([-0.19, -0.19, 0.0], [0.19, 0.19, 0.002], 0.002)
+    assert slab.shape[0] * slab.shape[1] > 2**15
+    hull = matte_hull(frames, capture, head, deformer, grid=slab, count=6)
+    part = Grid(slab.low, slab.cell, (20, *slab.shape[1:]))
+    np.testing.assert_array_equal(hull[:20], matte_hull(frames, capture, head, deformer, grid=part, count=6))
+
+
+def with_failed_mattes(frames, *failed: int):
+    """The frames, some of whose mattes show nobody."""
+
+    def film(index: int) -> FilmedFrame:
+        shot = frames.film(index)
+        return shot._replace(matte=torch.zeros_like(shot.matte)) if index in failed else shot
+
+    return replace(frames, film=film)
+
+
+def test_a_matte_that_shows_nobody_carves_nothing(scene):
+    capture, frames, head, deformer, grid = scene
+    failed, count = 2, len(frames.training)
+    hull = matte_hull(with_failed_mattes(frames, failed), capture, head, deformer, grid=grid, count=count)
+    others = replace(frames, training=tuple(index for index in frames.training if index != failed))
+    np.testing.assert_array_equal(hull, matte_hull(others, capture, head, deformer, grid=grid, count=count))
+
+
+def test_a_matte_that_shows_nobody_takes_no_hair_away(scene):
+    """Nor is it taken for a look at the head's outline, which tells how thick hair is."""
+    capture, frames, *_ = scene
+    numbers = replace(GEOMETRY, hull_frames=len(frames.training))
+    known = carved_field(with_failed_mattes(frames, 2), capture, numbers)
+    others = replace(frames, training=tuple(index for index in frames.training if index != 2))
+    np.testing.assert_array_equal(known.values, carved_field(others, capture, numbers).values)
+
+
+def test_mattes_that_all_show_nobody_are_told(scene):
+    capture, frames, head, deformer, grid = scene
+    with pytest.raises(LikenessError, match="shows anybody"):
+        matte_hull(with_failed_mattes(frames, *range(7)), capture, head, deformer, grid=grid, count=6)
 
 
 @pytest.fixture(scope="module")

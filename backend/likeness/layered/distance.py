@@ -16,11 +16,12 @@ import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from ..capture.model import Capture
+from ..errors import LikenessError
 from ..raster.mesh_query import signed_distance
 from ..rig import JOINTS, skinning_transforms
 from .canonical import CanonicalHead, brow_height
 from .deformer import Deformer
-from .frames import TrainingFrames, spread
+from .frames import TrainingFrames, showing_somebody, spread
 from .grid import Grid
 from .hair_thickness import HAIR_THICKNESS, hair_thickness
 from .torso_slab import THROAT_HALF_WIDTH, torso_slab
@@ -29,6 +30,7 @@ Array = npt.NDArray[np.float32]
 
 _COARSE = 4
 _BAND = 1.0
+_LONGEST_ROW = 2**14
 
 FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS = 0.0025, 0.025, 0.008
 """How far outside the head model the surface may lie at most, by region, metres."""
@@ -151,18 +153,25 @@ def matte_hull(
     Parameters
     ----------
     count : int
-        Number of training frames used, at most, spread evenly.
+        Number of training frames used, at most, spread evenly; those whose matte shows nobody are left out.
 
     Returns
     -------
     (X, Y, Z) float32
+
+    Raises
+    ------
+    LikenessError
+        If none of their mattes shows anybody.
     """
+    chosen = showing_somebody(frames, spread(frames.training, count))
+    if not chosen:
+        raise LikenessError(f"No matte of {capture.folder} that was looked at shows anybody; track the capture again.")
     nodes = grid.points()
     weights = deformer.soft_weights(nodes)
     canonical = np.tensordot(weights, head.transforms, 1)
     rest = np.linalg.solve(canonical[:, :, :3], (nodes - canonical[:, :, 3])[..., None])[..., 0]
     homogeneous = np.concatenate([rest, np.ones((len(rest), 1), np.float32)], 1).astype(np.float32)
-    chosen = spread(frames.training, count)
     known = np.empty((len(chosen), len(nodes)), np.float32)
     continued = np.full(len(nodes), -np.inf, np.float32)
     for row, index in enumerate(chosen):
@@ -177,13 +186,7 @@ def matte_hull(
         rows = camera.cy - camera.fy * y / depth - 0.5
         inside = frames.film(index).matte.cpu().numpy() > 127
         outline = np.asarray(distance_transform_edt(~inside)) - np.asarray(distance_transform_edt(inside))
-        pixels = cv2.remap(
-            outline.astype(np.float32),
-            columns.reshape(-1, grid.shape[2]),
-            rows.reshape(-1, grid.shape[2]),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        ).ravel()
+        pixels = _interpolated(outline.astype(np.float32), columns, rows)
         shown = (columns > -0.5) & (columns < camera.width - 0.5) & (rows > -0.5) & (rows < camera.height - 0.5)
         metres = pixels * depth / camera.fx
         known[row] = np.where(shown, metres, -np.inf)
@@ -194,6 +197,17 @@ def matte_hull(
     agreed = known[len(chosen) - 1 - np.minimum(from_end, len(chosen) - 1), np.arange(len(nodes))]
     hull = np.maximum(agreed, known[-1] - SWING)
     return np.where(np.isfinite(hull), hull, continued).reshape(grid.shape).astype(np.float32)
+
+
+def _interpolated(picture: Array, columns: Array, rows: Array) -> Array:
+    """Bilinear values (N,) of a picture (H, W) at places (N,) in it; beyond its edge, the nearest inside."""
+    values = np.empty((1, len(columns)), np.float32)
+    # OpenCV's pictures end at 32,767 pixels a side.
+    for start in range(0, len(columns), _LONGEST_ROW):
+        part = slice(start, start + _LONGEST_ROW)
+        places = columns[None, part], rows[None, part]
+        values[:, part] = cv2.remap(picture, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return values[0]
 
 
 def surface_distance(

@@ -168,6 +168,11 @@ def spread(indices: tuple[int, ...], count: int) -> list[int]:
     return [indices[place] for place in chosen]
 
 
+def showing_somebody(frames: TrainingFrames, indices: list[int]) -> list[int]:
+    """Those of some frames whose matte shows anybody; one that failed altogether tells nothing of an outline."""
+    return [index for index in indices if bool((frames.film(index).matte > 127).any())]
+
+
 def face_mask(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
     """Inside of the landmarks' convex hull.
 

@@ -11,7 +11,7 @@ from ..capture.model import Capture
 from .canonical import CanonicalHead, canonical_head
 from .deformer import Deformer
 from .distance import canonical_box, head_distance, matte_hull, surface_distance
-from .frames import FilmedFrame, TrainingFrames, spread
+from .frames import FilmedFrame, TrainingFrames, showing_somebody, spread
 from .geometry_preset import GeometryPreset
 from .grid import Grid
 from .hair_thickness import head_viewpoints
@@ -60,6 +60,7 @@ def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPrese
     deformer = Deformer(head, low, high)
     hull_grid = grid.with_cell(HULL_CELL)
     hull = matte_hull(frames, capture, head, deformer, grid=hull_grid, count=preset.hull_frames)
-    viewpoints = head_viewpoints(frames, capture, head, spread(frames.training, preset.hull_frames))
+    chosen = showing_somebody(frames, spread(frames.training, preset.hull_frames))
+    viewpoints = head_viewpoints(frames, capture, head, chosen)
     values = surface_distance(head, head_distance(head, grid), hull, hull_grid, viewpoints)
     return HullField(head, deformer, grid, values)
