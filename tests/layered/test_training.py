@@ -14,7 +14,9 @@ from likeness.asset import write_layered_avatar
 from likeness.asset.pictures import decode_png, split_tiles
 from likeness.capture.model import Capture
 from likeness.errors import LikenessError
+from likeness.jobs import pace
 from likeness.layered import training
+from likeness.layered.export import export_avatar
 from likeness.layered.finetune import finetune
 from likeness.layered.frames import load_frames
 from likeness.layered.playback import Player
@@ -132,6 +134,54 @@ def test_an_interrupt_leaves_a_clear_state(capture, tmp_path, monkeypatch):
     log = json.loads((tmp_path / "training.json").read_text())
     assert (log["state"], log["stage"]) == ("interrupted", "finetune")
     assert (tmp_path / "proxies.safetensors").exists()
+
+
+SHORT = replace(PRESET, fine_tuning=replace(PRESET.fine_tuning, steps=2))
+
+
+def test_a_job_that_ends_during_export_is_not_taken_for_finished(capture, tmp_path, monkeypatch):
+    """Whoever then begins anew without --resume finds it moved aside."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    job = tmp_path / "job"
+    with monkeypatch.context() as broken:
+        broken.setattr(training, "export_avatar", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(capture, SHORT, job, seconds=60)
+    log = json.loads((job / "training.json").read_text())
+    assert (log["state"], log["stage"]) == ("interrupted", "finish")
+    train(capture, SHORT, job, seconds=60)
+    assert (tmp_path / "job.1" / "finetuned.safetensors").exists()
+
+
+def test_a_job_that_ended_during_export_goes_on_with_it(capture, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(training, "export_avatar", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(capture, SHORT, tmp_path, seconds=60)
+    learnt = (tmp_path / "finetuned.safetensors").read_bytes()
+    avatar = train(capture, SHORT, tmp_path, seconds=60, resume=True)
+    assert (tmp_path / "finetuned.safetensors").read_bytes() == learnt
+    assert avatar.report["training"]["steps"] == 2
+
+
+def test_time_for_export_is_told_as_finishing(capture, tmp_path, monkeypatch, counted_clock):
+    counted_clock(1e-3)
+
+    def slow(*arguments, **named):
+        for _ in range(100_000):
+            pace.time.monotonic()
+        return export_avatar(*arguments, **named)
+
+    monkeypatch.setattr(training, "export_avatar", slow)
+    told = train(capture, SHORT, tmp_path, seconds=60).report["training"]
+    assert told["finish_s"] > 90
+    assert told["total_s"] > told["finish_s"]
 
 
 def test_an_empty_folder_holds_no_avatar(tmp_path):

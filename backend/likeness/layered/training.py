@@ -191,6 +191,9 @@ def _trained(
     with session.stage("finish", "Finishing"):
         progress("Finishing", 0.0, "filling what no frame has seen")
         textures = _filled(proxies, tuned, frames, preset, rasteriser)
+        final = replace(proxies, textures=textures)
+        avatar = _exported(final, tuned.decoder, capture.head, preset.gutter, report={})
+    # The report tells how long finishing took, too.
     report = {
         "training": {
             "preset": preset.name,
@@ -208,7 +211,7 @@ def _trained(
         "metrics": {"training_loss": float(np.mean(tuned.losses[-100:] or [0.0]))},
         **_origin(capture),
     }
-    return _exported(replace(proxies, textures=textures), tuned.decoder, capture.head, preset.gutter, report)
+    return replace(avatar, report=report)
 
 
 def _finishing_seconds(proxies: Proxies, budget: float) -> float:
