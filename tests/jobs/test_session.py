@@ -13,7 +13,7 @@ from likeness.jobs.control import JobStoppedError, ask, asked, withdraw
 from likeness.jobs.folder import make_folder, opened_record
 from likeness.jobs.lock import is_locked, locked
 from likeness.jobs.progress import read_progress
-from likeness.jobs.record import difference, read_record
+from likeness.jobs.record import CAPTURE, difference, read_record
 from likeness.jobs.session import CHECKPOINT, Session
 from likeness.jobs.status import KILLED, job_progress, told
 
@@ -231,3 +231,9 @@ def test_a_difference_names_the_first_value():
     assert difference({"a": 1, "b": {"c": [1]}}, {"a": 1, "b": {"c": [2]}}) == "b.c was [1] and now is [2]"
     assert difference({"a": 1}, {"a": 1, "b": 2}) == "b was null and now is 2"
     assert difference({"a": {"b": 1}}, {"a": {"b": 1}}) is None
+
+
+def test_another_capture_is_told_in_words_and_not_as_two_fingerprints():
+    before, now = {"seed": 1, CAPTURE: "01ab"}, {"seed": 1, CAPTURE: "23cd"}
+    assert difference(before, now) == "its capture has changed since it began"
+    assert difference(before, dict(before)) is None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,6 +189,28 @@ def test_time_for_export_is_told_as_finishing(capture, tmp_path, monkeypatch, co
 def test_an_empty_folder_holds_no_avatar(tmp_path):
     with pytest.raises(LikenessError, match="no avatar yet"):
         bake_only(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["proxies.safetensors", "finetuned.safetensors", "training.json"])
+def test_a_damaged_file_of_a_job_is_told_by_its_name(avatar, job, tmp_path, name):
+    copy = tmp_path / "copy"
+    shutil.copytree(job, copy)
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(LikenessError, match=rf"{re.escape(name)} is damaged") as told:
+        bake_only(copy)
+    assert "\n" not in str(told.value)
+
+
+def test_a_damaged_checkpoint_is_not_taken_for_none(avatar, job, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(job, copy)
+    (copy / "finetuned.safetensors").unlink()
+    with pytest.raises(LikenessError, match="no avatar yet"):
+        bake_only(copy)
+    (copy / "checkpoint.safetensors").write_bytes(b"half")
+    with pytest.raises(LikenessError, match=r"checkpoint\.safetensors is damaged"):
+        bake_only(copy)
 
 
 @pytest.mark.parametrize("keep_look", [False, True])

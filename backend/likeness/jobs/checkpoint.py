@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
 
 from ..errors import LikenessError
 from ..files import replacing
@@ -83,6 +84,24 @@ def stage_of_checkpoint(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise LikenessError(f"{path} is damaged ({error}); begin anew without --resume.") from error
+
+
+def read_result(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays that a finished stage has left at ``path``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no stage has come so far.
+    LikenessError
+        If the file is damaged.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise LikenessError(f"{path} is damaged ({error}); begin anew without --resume.") from error
 
 

@@ -15,6 +15,9 @@ from .pace import Clock
 
 NAME = "training.json"
 
+CAPTURE = "capture_content"
+"""The fact that is the fingerprint of the capture that a job learns from."""
+
 
 class Record:
     """What a job writes about itself.
@@ -101,4 +104,6 @@ def difference(before: Any, now: Any, name: str = "") -> str | None:
             if told:
                 return told
         return None
+    if name == CAPTURE and before != now:
+        return "its capture has changed since it began"
     return None if before == now else f"{name} was {json.dumps(before)} and now is {json.dumps(now)}"

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from ..files import write_atomically
-from ..jobs.checkpoint import Checkpoint
+from ..jobs.checkpoint import Checkpoint, read_result
 from .proxies import Proxies
 
 if TYPE_CHECKING:
@@ -62,8 +62,16 @@ def save_arrays(arrays: Arrays, path: Path) -> None:
 
 
 def load_arrays(path: Path) -> Checkpoint:
-    """What :func:`save_arrays` wrote."""
-    return Checkpoint(load_file(path), {})
+    """What :func:`save_arrays` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing has been written yet.
+    LikenessError
+        If the file is damaged.
+    """
+    return Checkpoint(read_result(path), {})
 
 
 def restore_modules(modules: Mapping[str, torch.nn.Module], checkpoint: Checkpoint) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from ..files import write_atomically
+from ..jobs.checkpoint import read_result
 
 Tensor = Any  # numpy.ndarray or torch.Tensor, one kind throughout a Proxies.
 
@@ -189,7 +190,15 @@ def save_proxies(proxies: Proxies, path: Path) -> None:
 
 
 def load_proxies(path: Path) -> Proxies:
-    """Read what :func:`save_proxies` wrote, with NumPy arrays."""
-    arrays = load_file(path)
+    """Read what :func:`save_proxies` wrote, with NumPy arrays.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing has been written yet.
+    LikenessError
+        If the file is damaged.
+    """
+    arrays = read_result(path)
     basis_count, feature_size = (int(value) for value in arrays.pop("counts"))
     return Proxies(**arrays, basis_count=basis_count, feature_size=feature_size)

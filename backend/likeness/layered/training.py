@@ -17,7 +17,6 @@ where steps alone decide when it ends, it ends as if nothing had happened, bit f
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -38,6 +37,7 @@ from ..jobs.fingerprint import capture_fingerprint
 from ..jobs.folder import make_folder, opened_record
 from ..jobs.following import Follower
 from ..jobs.lock import locked
+from ..jobs.record import CAPTURE, read_record
 from ..jobs.session import CHECKPOINT, KEPT_EVERY, Session
 from ..raster.interface import Rasteriser
 from ..raster.select import rasteriser as select_rasteriser
@@ -136,7 +136,7 @@ def train(
                 "preset": asdict(preset),
                 "seed": seed,
                 "time": budget if math.isfinite(budget) else None,
-                "capture_content": capture_fingerprint(capture),
+                CAPTURE: capture_fingerprint(capture),
             }
             about = {"capture": capture.folder.name, "origin": _origin(capture)}
             session = Session(out, opened_record(out, made_of, about, resume=resume), budget, kept_every)
@@ -354,15 +354,19 @@ def bake_only(out: Path) -> LayeredAvatar:
     Raises
     ------
     LikenessError
-        If the folder holds no baked layers and decoder yet: without a learned look, fine-tuning must have begun.
+        If the folder holds no baked layers and decoder yet: without a learned look, fine-tuning must have begun. Or if
+        a file in it is damaged.
     """
+    nothing = LikenessError(f"{out} holds no avatar yet: go on training there until fine-tuning has begun.")
+    log = read_record(out)
+    if log is None:
+        raise nothing
     try:
-        head = load_head(out / _HEAD)
         proxies = open_core(load_proxies(out / _PROXIES)).torch()
-        log = json.loads((out / "training.json").read_text("utf-8"))
         textures, learnt = _learnt_so_far(out, proxies)
-    except (FileNotFoundError, LikenessError):
-        raise LikenessError(f"{out} holds no avatar yet: go on training there until fine-tuning has begun.") from None
+    except FileNotFoundError:
+        raise nothing from None
+    head = load_head(out / _HEAD)
     decoder = _decoder(proxies, int(log["preset"]["hidden_size"]))
     restore_modules({"decoder": decoder}, learnt)
     training = {"preset": log["preset"]["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
