@@ -1,6 +1,7 @@
 """A session watches any loop: it keeps, tells, shows, pauses and stops."""
 
 import math
+import sys
 import threading
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from likeness.errors import LikenessError
+from likeness.jobs import lock
 from likeness.jobs.checkpoint import Checkpoint, read_checkpoint
 from likeness.jobs.control import JobStoppedError, ask, asked, withdraw
 from likeness.jobs.folder import make_folder, opened_record
@@ -186,6 +188,24 @@ def test_two_processes_do_not_work_on_one_job(job):
             pass
         with pytest.raises(LikenessError, match="Another process"):
             make_folder(job, [], resume=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the second waits until the first has looked")
+def test_those_who_look_at_once_are_not_taken_for_a_process_at_work(job, monkeypatch):
+    session(job)
+    with locked(job, "end it"):
+        pass
+    take, seen = lock._take, []
+
+    def look_meanwhile(*arguments, **named):
+        taken = take(*arguments, **named)
+        monkeypatch.undo()
+        seen.append(is_locked(job))
+        return taken
+
+    monkeypatch.setattr(lock, "_take", look_meanwhile)
+    seen.append(is_locked(job))
+    assert seen == [False, False]
 
 
 def test_an_unfinished_job_is_moved_aside_and_a_finished_one_makes_room(job):

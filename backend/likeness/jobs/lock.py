@@ -37,12 +37,7 @@ def locked(folder: Path, advice: str) -> Iterator[None]:
     except OSError as error:
         raise LikenessError(f"The folder {folder} cannot be written to: {error.strerror}.") from error
     try:
-        # Whoever asks whether a job is at work holds the lock for a moment.
-        for _ in range(_TRIES):
-            if _take(handle):
-                break
-            time.sleep(_PAUSE)
-        else:
+        if not _take_patiently(handle):
             raise LikenessError(f"Another process is at work on {folder}; {advice}.")
         yield
     finally:
@@ -56,13 +51,23 @@ def is_locked(job: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _take(handle)
+        # Windows knows no shared locks: there, several that look at once must wait for each other.
+        return not (_take_patiently(handle) if sys.platform == "win32" else _take(handle, shared=True))
     finally:
         os.close(handle)
 
 
-def _take(handle: int) -> bool:
-    """Lock an open file without waiting; closing it gives the lock back."""
+def _take_patiently(handle: int) -> bool:
+    """Lock an open file; whoever looks whether a job is at work holds the lock for a moment."""
+    for _ in range(_TRIES):
+        if _take(handle):
+            return True
+        time.sleep(_PAUSE)
+    return False
+
+
+def _take(handle: int, *, shared: bool = False) -> bool:
+    """Lock an open file without waiting, for oneself or beside others that share; closing it gives the lock back."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -71,7 +76,7 @@ def _take(handle: int) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
