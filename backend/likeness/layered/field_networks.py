@@ -82,6 +82,8 @@ def motion_loss(field: HullField, deformer: torch.nn.Module, points: torch.Tenso
     """The paper's loss of the deformer at some of the hits (N, 3) that lie within a centimetre of the head's skin."""
     if not (isinstance(field.deformer, NetworkDeformer) and isinstance(deformer, MlpDeformer)):
         return torch.zeros(())
+    if not len(points):
+        return torch.zeros(())
     chosen = points.detach()[torch.randint(len(points), (_COMPARED,))]
     near = chosen[torch.as_tensor(field.deformer.carried.nearness(chosen.numpy())) < _NEAR]
     return deformer_loss(deformer, field.deformer.carried, near) if len(near) else torch.zeros(())

@@ -213,6 +213,7 @@ def rarity(frames: TrainingFrames) -> np.ndarray:
 def _loss(
     scene: Scene, numbers: FineTuningPreset, index: int, correct: bool, random: np.random.Generator
 ) -> torch.Tensor:
+    """Loss of one training frame on some of its pixels; zero without gradient where neither layer nor matte is."""
     frames, proxies, device = scene.frames, scene.proxies, scene.directions.device
     pose = TorchPose.of_frame(frames, index)
     with torch.set_grad_enabled(correct):
@@ -226,6 +227,8 @@ def _loss(
     patches = _whole_patches(triangles, frames, index, numbers)
     scattered = replace(numbers, pixels=max(1, numbers.pixels - patches.numel())) if patches.numel() else numbers
     pixels = torch.cat([patches.flatten(), _chosen_pixels(triangles, frames, index, scattered)])
+    if not len(pixels):
+        return torch.zeros((), device=device, requires_grad=True)
     normals = _tracked_normals(scene, pose, index, camera)
     hits = find_hits(proxies, vertices, normals, triangles[:, pixels], scene.directions[pixels])
     conditions = learning_conditions(pose, numbers)

@@ -214,12 +214,17 @@ def stage_one_loss(
     random: np.random.Generator,
     find: SurfaceFinder = mesh_surface,
 ) -> torch.Tensor:
-    """Loss of one training frame on some of its pixels: picture, matte, outline, skin, smoothness, distortion."""
+    """Loss of one training frame on some of its pixels: picture, matte, outline, skin, smoothness, distortion.
+
+    A frame in which neither a layer nor the matte is to be seen has none: zero, and no gradient.
+    """
     numbers, tuning, pose = preset.geometry.stage_one, preset.fine_tuning, TorchPose.of_frame(frames, index)
     with torch.set_grad_enabled(correct):
         whole = view_of(state, layers, frames, index, rasteriser)
     matte = frames.film(index).matte.view(-1)
     shown = ((whole.triangles >= 0).any(0) | (matte > 0)).nonzero()[:, 0]
+    if not len(shown):
+        return torch.zeros((), requires_grad=True)
     pixels = shown[torch.randint(len(shown), (numbers.pixels,))]
     view = replace(whole, triangles=whole.triangles[:, pixels], directions=whole.directions[pixels])
     surface = find(state, view, preset)
