@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from likeness.errors import LikenessError
+from likeness.layered import perceptual
 from likeness.layered.geometry_preset import SHELL_CURVE
+from likeness.layered.preset_limits import check_pictures
 from likeness.layered.presets import FULL, PRESETS, PREVIEW, preset_named, with_overrides
 
 
@@ -67,12 +69,44 @@ def test_other_changes_are_refused_in_words(change, words):
         (["stage_one_share=2"], "share"),
         (["fine_tuning.perceptual_loss=vgg"], "pyramid, structure, lpips"),
         (["fine_tuning.perceptual_weight=1", "fine_tuning.perceptual_side=4"], "at least 8"),
-        (["seconds=1e999"], "seconds"),
+        (["seconds=1e999"], "seconds is inf; it must be finite"),
+        (["geometry.core_level=1e999"], "core_level is inf; it must be finite"),
+        (["geometry.core_level=-1e999"], "core_level is -inf; it must be finite"),
+        (["geometry.core_level=-3.5"], r"core_level is -3\.5; -0\.05 to 0 metres"),
+        (["geometry.shell_levels=(1, 2.5)"], r"shell_levels is \(1\.0, 2\.5\); these are metres"),
+        (["geometry.stage_one.field=foam"], "field is 'foam'; choose one of grid, mlp"),
+        (["geometry.stage_one.network.manifold_width=0"], "manifold_width is 0; 1 or more"),
+        (["geometry.stage_one.network.manifold_depth=0"], "manifold_depth is 0; 1 or more"),
+        (["geometry.stage_one.network.radiance_width=0"], "radiance_width is 0; 1 or more"),
+        (["geometry.stage_one.network.radiance_depth=0"], "radiance_depth is 0; 1 or more"),
+        (["geometry.stage_one.network.deformer_width=0"], "deformer_width is 0; 1 or more"),
+        (["picture_size=16", "fine_tuning.perceptual_weight=1", "fine_tuning.perceptual_loss=structure"], "needs at l"),
+        ([f"tile_size={10**400}"], "tile_size has too many digits"),
+        ([f"seconds={10**400}"], "seconds has too many digits"),
+        ([f"geometry.shell_levels=(0.001, {10**400})"], "shell_levels has too many digits"),
+        ([f"layers={10**400}"], "layers has too many digits"),
     ],
 )
 def test_what_nothing_can_be_learnt_with_is_refused_before_the_work(changes, words):
     with pytest.raises(LikenessError, match=words):
         with_overrides(PREVIEW, changes)
+
+
+def test_missing_weights_of_a_loss_are_told_before_the_work(monkeypatch):
+    monkeypatch.setattr(perceptual, "load_lpips", lambda: None)
+    changes = ["fine_tuning.perceptual_loss=lpips", "fine_tuning.perceptual_side=64"]
+    with pytest.raises(LikenessError, match="lpips needs weights at"):
+        with_overrides(PREVIEW, [*changes, "fine_tuning.perceptual_weight=1"])
+    # Whoever does not use it needs none.
+    assert with_overrides(PREVIEW, changes).fine_tuning.perceptual_loss == "lpips"
+
+
+def test_pictures_must_hold_a_patch_of_the_loss_that_is_used():
+    preset = with_overrides(PREVIEW, ["fine_tuning.perceptual_weight=1", "fine_tuning.perceptual_loss=structure"])
+    check_pictures(preset, (256, 22))
+    check_pictures(PREVIEW, (256, 21))
+    with pytest.raises(LikenessError, match=r"256x21 pixels with picture_size=256, but .* needs 22 a side"):
+        check_pictures(preset, (256, 21))
 
 
 @pytest.mark.parametrize("count", [*range(1, 13), 64])

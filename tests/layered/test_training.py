@@ -233,3 +233,10 @@ def test_only_with_its_look_stage_ones_decoder_goes_on(capture, tmp_path, monkey
 def test_without_training_frames_there_is_nothing_to_learn(capture, tmp_path):
     with pytest.raises(LikenessError, match="held out"):
         train(replace(capture, held_out=tuple(range(len(capture)))), PRESET, tmp_path)
+
+
+def test_pictures_too_small_for_a_loss_are_told_before_anything_is_written(capture, tmp_path):
+    tuning = replace(PRESET.fine_tuning, perceptual_loss="structure", perceptual_weight=1.0)
+    with pytest.raises(LikenessError, match="needs 22 a side"):
+        train(capture, replace(PRESET, picture_size=20, fine_tuning=tuning), tmp_path / "job", seconds=60)
+    assert not (tmp_path / "job").exists()

@@ -8,13 +8,11 @@ import torch
 
 from ..errors import LikenessError
 from .field import Manifold, RadianceField
-from .geometry_preset import StageOnePreset
+from .geometry_preset import FIELDS, StageOnePreset
 from .hull_field import HullField
 from .mlp_deformer import MlpDeformer, NetworkDeformer, deformer_loss, fit_deformer
 from .mlp_field import MlpManifold, MlpRadiance
 from .proxies import TextureLayout
-
-FIELDS = ("grid", "mlp")
 
 _COMPARED, _NEAR = 1024, 0.011
 

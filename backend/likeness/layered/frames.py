@@ -100,8 +100,7 @@ def load_frames(
     LikenessError
         If a picture or a matte cannot be read, or has another size than the capture says.
     """
-    scale = min(1.0, longer_side / max(capture.width, capture.height))
-    width, height = max(1, round(capture.width * scale)), max(1, round(capture.height * scale))
+    width, height = working_size(capture, longer_side)
     kept = max(1, KEPT_BYTES // (5 * width * height))
     film = lru_cache(kept)(partial(_filmed, capture, (width, height), torch.device(device), clean_outlines))
     for index in range(len(capture)):
@@ -118,6 +117,12 @@ def load_frames(
         training=capture.training,
         held_out=capture.held_out,
     )
+
+
+def working_size(capture: Capture, longer_side: int) -> tuple[int, int]:
+    """Width and height of a capture's pictures, pixels, so that the longer side is ``longer_side``, or its own."""
+    scale = min(1.0, longer_side / max(capture.width, capture.height))
+    return max(1, round(capture.width * scale)), max(1, round(capture.height * scale))
 
 
 def _filmed(

@@ -13,6 +13,10 @@ SHELL_CURVE = (0.001, 0.0025, 0.0055, 0.0095, 0.015, 0.023)
 """Levels of six shells, metres; other numbers of shells lie along the same curve."""
 
 
+FIELDS = ("grid", "mlp")
+"""What stage 1 may learn, by name, see :class:`StageOnePreset`."""
+
+
 @dataclass(frozen=True)
 class NetworkFieldPreset:
     """The paper's networks, for stage 1's field "mlp"; the defaults are the paper's sizes.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..asset import invariants
 from ..errors import LikenessError
 from .atlas import SMALLEST_TILE
-from .perceptual import KINDS, smallest_patch
+from .geometry_preset import FIELDS
+from .perceptual import KINDS, patch_loss, smallest_patch
 
 if TYPE_CHECKING:
     from .presets import Preset
@@ -21,10 +22,16 @@ SMALLEST_PICTURE = 16
 FEWEST_FACES = 50
 """Triangles of a layer."""
 
+DEEPEST_CORE, HIGHEST_SHELL = -0.05, 0.1
+"""Levels beyond which nothing of a head is left, or nothing of it is meant, metres."""
+
 _COUNTS = (
     "picture_size", "hidden_size", "frames_per_step", "geometry.hull_frames", "geometry.stage_one.steps",
     "geometry.stage_one.pixels", "fine_tuning.pixels", "fine_tuning.patch", "fine_tuning.correction_interval",
     "fine_tuning.inspected_frames", "fine_tuning.coarsest_tile",
+    "geometry.stage_one.network.manifold_width", "geometry.stage_one.network.manifold_depth",
+    "geometry.stage_one.network.radiance_width", "geometry.stage_one.network.radiance_depth",
+    "geometry.stage_one.network.deformer_width",
 )  # fmt: skip
 _LENGTHS = ("geometry.cell", "geometry.extraction_cell", "geometry.stage_one.cell")
 _SHARES = (
@@ -42,7 +49,9 @@ def check_preset(preset: Preset) -> None:
         That names the first number that is impossible, and what is possible.
     """
     for name, value in _numbers(preset, ""):
-        if not math.isfinite(value) or (value < 0 and name.rsplit(".", 1)[-1] != "core_level"):
+        if not math.isfinite(value):
+            raise LikenessError(f"{name} is {value}; it must be finite.")
+        if value < 0 and name != "geometry.core_level":
             raise LikenessError(f"{name} is {value}; it must be zero or more.")
     for name in _COUNTS:
         _demand(_value(preset, name) >= 1, name, preset, "1 or more are needed")
@@ -75,12 +84,43 @@ def check_preset(preset: Preset) -> None:
         raise LikenessError(f"No avatar's file can hold this: {problem}.") from None
 
 
+def check_pictures(preset: Preset, size: tuple[int, int]) -> None:
+    """Check that a capture's pictures are large enough for what a preset compares in them.
+
+    Parameters
+    ----------
+    preset : Preset
+    size : two int
+        Width and height of the pictures that are learnt from, pixels.
+
+    Raises
+    ------
+    LikenessError
+        If a patch of the perceptual loss does not fit into them.
+    """
+    tuning = preset.fine_tuning
+    least = smallest_patch(tuning.perceptual_loss)
+    if tuning.perceptual_weight and min(size) < least:
+        raise LikenessError(
+            f"The capture's pictures measure {size[0]}x{size[1]} pixels with picture_size={preset.picture_size}, but "
+            f"the perceptual loss {tuning.perceptual_loss} needs {least} a side; set fine_tuning.perceptual_weight=0."
+        )
+
+
 def _check_layers(preset: Preset) -> None:
     geometry = preset.geometry
     levels = geometry.shell_levels
     if not levels or levels[0] <= 0 or any(above <= below for below, above in pairwise(levels)):
         raise LikenessError(f"geometry.shell_levels is {levels}; give one or more ascending levels above zero, metres.")
+    if levels[-1] > HIGHEST_SHELL:
+        raise LikenessError(f"geometry.shell_levels is {levels}; these are metres, and {HIGHEST_SHELL} is the most.")
     _demand(geometry.core_level < 0, "geometry.core_level", preset, "the core lies inside, so it is below zero")
+    _demand(
+        geometry.core_level >= DEEPEST_CORE, "geometry.core_level", preset, f"{DEEPEST_CORE} to 0 metres are possible"
+    )
+    field = geometry.stage_one.field
+    if field not in FIELDS:
+        raise LikenessError(f"geometry.stage_one.field is {field!r}; choose one of {', '.join(FIELDS)}.")
     if len(geometry.initial_alpha) < 3 or max(geometry.initial_alpha) > 1:
         raise LikenessError(
             f"geometry.initial_alpha is {geometry.initial_alpha}; give 0 to 1 for the core, the head mesh and shells."
@@ -93,9 +133,18 @@ def _check_perceptual(preset: Preset) -> None:
         raise LikenessError(
             f"fine_tuning.perceptual_loss is {tuning.perceptual_loss!r}; choose one of {', '.join(KINDS)}."
         )
+    if not tuning.perceptual_weight:
+        return
     least = smallest_patch(tuning.perceptual_loss)
-    if tuning.perceptual_weight:
-        _demand(tuning.perceptual_side >= least, "fine_tuning.perceptual_side", preset, f"at least {least} are needed")
+    _demand(tuning.perceptual_side >= least, "fine_tuning.perceptual_side", preset, f"at least {least} are needed")
+    _demand(
+        preset.picture_size >= least,
+        "picture_size",
+        preset,
+        f"the perceptual loss {tuning.perceptual_loss} needs at least {least}",
+    )
+    # Its weights are looked for on the disk.
+    patch_loss(tuning.perceptual_loss)
 
 
 def _numbers(part: Any, place: str) -> list[tuple[str, float]]:

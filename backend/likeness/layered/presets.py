@@ -229,6 +229,9 @@ serve best: a core, the head mesh, and shells from 1 to 23 mm outside of the hea
 keeps about 11 GB of numbers for textures, so this is for GPUs of 24 GB.
 """
 
+LARGEST_NUMBER = 1e18
+"""What any number of a preset must stay below."""
+
 PRESETS = {preset.name: preset for preset in (PREVIEW, STANDARD, FULL)}
 
 
@@ -302,6 +305,9 @@ def _parsed(text: str, old: Any, name: str) -> Any:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = None
+    numbers = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(number, int) and abs(number) >= LARGEST_NUMBER for number in numbers):
+        raise LikenessError(f"{name} has too many digits; give a number below {LARGEST_NUMBER:g}.")
     if isinstance(old, tuple) and isinstance(value, tuple) and all(isinstance(entry, int | float) for entry in value):
         return tuple(float(entry) for entry in value)
     if isinstance(old, bool) and isinstance(value, bool):

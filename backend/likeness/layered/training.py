@@ -48,10 +48,11 @@ from .deformation import PoseCorrections
 from .export import export_avatar
 from .finetune import FineTuned, finetune
 from .finetune_state import textures_of
-from .frames import TrainingFrames, load_frames
+from .frames import TrainingFrames, load_frames, working_size
 from .hulls import hull_proxies
 from .inpainting import inpainted, seen_texels
 from .learning_state import array, in_own_memory, load_arrays, module_arrays, restore_modules, save_arrays, tensor
+from .preset_limits import check_pictures
 from .presets import Preset
 from .proxies import Proxies, load_proxies, save_proxies
 from .repeatability import repeatable_sums
@@ -111,13 +112,14 @@ def train(
     Raises
     ------
     LikenessError
-        If the capture has no training frame, the folder cannot be written or another process works there, or the job
-        that shall go on was begun with something else.
+        If the capture has no training frame or too small pictures, the folder cannot be written or another process
+        works there, or the job that shall go on was begun with something else.
     JobStoppedError
         If somebody asked the job to stop.
     """
     if not capture.training:
         raise LikenessError(f"{capture.folder} has no frame to train on: all are held out.")
+    check_pictures(preset, working_size(capture, preset.picture_size))
     budget = preset.seconds if seconds is None else seconds
     if preset.threads:
         torch.set_num_threads(preset.threads)
