@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .terminal import progress_bars, tell
+from .train import seed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=256, help="side of the compared pictures, pixels (default: 256)")
     parser.add_argument(
         "--seed",
-        type=int,
+        type=seed,
         nargs="+",
         default=[0],
         help="start of all random numbers (default: 0); with several, rows are learnt with each and averaged",

@@ -10,6 +10,9 @@ from typing import Any
 from ..errors import LikenessError
 from .terminal import progress_bars, tell
 
+LARGEST_SEED = 2**63 - 1
+"""What torch and NumPy both take."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -28,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on with the unfinished job in the job folder, if one is there; without this it is moved aside",
     )
-    parser.add_argument("--seed", type=int, default=0, help="start of all random numbers (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="start of all random numbers (default: 0)")
     parser.add_argument(
         "--set",
         action="append",
@@ -77,10 +80,32 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {"avatar": str(options.avatar), "training": training}
 
 
+def seed(text: str) -> int:
+    """A start of random numbers, as an argument.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is no whole number from zero on, or longer than 63 bits.
+    """
+    told = argparse.ArgumentTypeError(f"{text!r} is no seed; give a whole number, 0 to {LARGEST_SEED}")
+    try:
+        value = int(text)
+    except ValueError:
+        raise told from None
+    if not 0 <= value <= LARGEST_SEED:
+        raise told
+    return value
+
+
 def _seconds(text: str) -> float:
-    value = float(text)
+    told = argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, 0 or more, such as 600, or inf")
+    try:
+        value = float(text)
+    except ValueError:
+        raise told from None
     if not value >= 0:
-        raise ValueError("a time is not negative")
+        raise told
     return value
 
 
