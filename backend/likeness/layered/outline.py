@@ -28,6 +28,7 @@ def outline_loss(
     triangles: torch.Tensor,
     matte: torch.Tensor,
     hits: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    shift: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Pull layers over matte pixels that they miss, and push them off pixels that the matte leaves out.
 
@@ -50,6 +51,8 @@ def outline_loss(
     hits : tuple of tensors
         Field values (N,), levels (N,) and rays (N,) of hits on level sets below :data:`CARVED_LEVEL`; others are
         ignored.
+    shift : (3,) float32, optional
+        Moves everything in camera space; no gradient reaches it.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def outline_loss(
     loss = (torch.relu(hit_levels + _MARGIN - values) * outside).sum() * per_pixel
     missed = ((matte > 0.5) & (triangles[shells[0]] < 0)).nonzero()[:_RAYS, 0]
     if len(missed):
-        deepest = _deepest_points(manifold, layers, pose, camera, rays[missed])
+        deepest = _deepest_points(manifold, layers, pose, camera, shift, rays[missed])
         reached, _ = manifold(deepest)
         missing = (triangles[shells][:, missed] < 0).float()
         lacking = torch.relu(reached[None] - levels[shells][:, None] + _MARGIN)
@@ -79,17 +82,24 @@ def skin_loss(manifold: Manifold, layers: TrainingLayers) -> torch.Tensor:
 
 @torch.no_grad()
 def _deepest_points(
-    manifold: Manifold, layers: TrainingLayers, pose: TorchPose, camera: Camera, rays: torch.Tensor
+    manifold: Manifold,
+    layers: TrainingLayers,
+    pose: TorchPose,
+    camera: Camera,
+    shift: torch.Tensor | None,
+    rays: torch.Tensor,
 ) -> torch.Tensor:
     """Canonical points (R, 3) where the field is smallest along rays (R, 3)."""
     joints = layers.proxies.joints
     transforms = skinning_transforms(pose, joints)
     neck = JOINTS.index("neck")
     centre = transforms[neck, :, :3] @ joints[neck] + transforms[neck, :, 3]
-    middle = -camera.to_camera(centre.numpy())[2]
+    shift = torch.zeros(3) if shift is None else shift
+    middle = -camera.to_camera(centre.numpy())[2] - float(shift[2])
     depths = float(middle) + torch.linspace(-_REACH, _REACH, _DEPTHS)
     to_world = torch.tensor(camera.camera_to_world)
-    world = (rays[:, None] * depths[:, None]).reshape(-1, 3) @ to_world[:3, :3].T + to_world[:3, 3]
+    seen = (rays[:, None] * depths[:, None] - shift).reshape(-1, 3)
+    world = seen @ to_world[:3, :3].T + to_world[:3, 3]
     # Weights live in canonical space, where the points are not yet: take those at the place a rigid head would give.
     rigid = (world - transforms[neck, :, 3]) @ transforms[neck, :, :3]
     weights = torch.as_tensor(layers.field.deformer.soft_weights(rigid.numpy()))

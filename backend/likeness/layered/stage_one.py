@@ -245,6 +245,7 @@ def stage_one_loss(
         triangles=surface.triangles,
         matte=share,
         hits=surface.outline,
+        shift=view.shift,
     )
     loss = loss + numbers.mask_weight * outline
     loss = loss + numbers.roughness_weight * state.manifold.roughness()
