@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from films import ffmpeg, noise_film, write_film
+from likeness.capture import video
+from likeness.capture.pictures import MAXIMUM_SIDE
 from likeness.capture.video import HEAD_OVER_FACE, Crop, head_crop, open_video
 from likeness.capture.video_colours import TO_SRGB_PRIMARIES, Colours
 from likeness.errors import LikenessError
@@ -15,9 +19,10 @@ from likeness.runtime.colour import linear_to_srgb, srgb_to_linear
 
 def test_frames_come_in_order_in_rgb_with_their_rate(tmp_path):
     levels = [np.full((32, 48, 3), (200, 10 * index, 30), np.uint8) for index in range(12)]
-    video = open_video(write_film(tmp_path / "film.mp4", levels, frame_rate=30))
-    frames = list(video.frames())
-    assert (video.frame_rate, video.promised, len(frames)) == (30, 12, 12)
+    film = open_video(write_film(tmp_path / "film.mp4", levels, frame_rate=30))
+    frames = list(film.frames())
+    assert (film.frame_rate, film.promised, len(frames)) == (30, 12, 12)
+    assert (film.seconds, film.width, film.height) == (0.4, 48, 32)
     for frame, level in zip(frames, levels, strict=True):
         # Video keeps 219 steps of brightness and rounds colours; the encoder adds a little.
         assert np.abs(frame.mean((0, 1)) - level[0, 0]).max() <= 4
@@ -47,6 +52,61 @@ def test_a_missing_film_a_folder_and_a_pipe_are_refused(tmp_path):
     for path in (tmp_path / "nothing.mp4", tmp_path, tmp_path / "pipe.mp4"):
         with pytest.raises(LikenessError, match="There is no video at"):
             open_video(path)
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
+    """OpenCV would end the process."""
+    with pytest.raises(LikenessError, match=r"The name .*caf\ufffd\.mp4 is not UTF-8; rename the file") as caught:
+        open_video(tmp_path / os.fsdecode(b"caf\xe9.mp4"))
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    ("size", "aspect", "told"),
+    [((MAXIMUM_SIDE + 2, 32), "1", "8194x32"), ((32, MAXIMUM_SIDE + 2), "1", "32x8194"), ((4100, 32), "2", "8200x32")],
+    ids=["wide", "high", "stretched"],
+)
+def test_absurdly_large_pictures_are_refused(tmp_path, size, aspect, told):
+    colour = f"color=gray:size={size[0]}x{size[1]}:rate=25:duration=0.08"
+    ffmpeg("-f", "lavfi", "-i", colour, "-vf", f"setsar={aspect}", tmp_path / "film.mp4")
+    with pytest.raises(LikenessError, match=rf"film\.mp4 shows {told} pixels; at most {MAXIMUM_SIDE} a side"):
+        open_video(tmp_path / "film.mp4")
+
+
+def test_size_is_looked_at_before_a_picture_is_decoded(tmp_path, monkeypatch):
+    ffmpeg("-f", "lavfi", "-i", f"color=gray:size={MAXIMUM_SIDE + 2}x32:duration=0.1", tmp_path / "film.mp4")
+    decoded: list[Path] = []
+    opened = video._opened
+
+    def watched(path: Path) -> SimpleNamespace:
+        reader = opened(path)
+        return SimpleNamespace(get=reader.get, release=reader.release, read=lambda: decoded.append(path))
+
+    monkeypatch.setattr(video, "_opened", watched)
+    with pytest.raises(LikenessError, match="at most"):
+        open_video(tmp_path / "film.mp4")
+    assert not decoded
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "webm"])
+def test_a_whole_film_of_variable_rate_is_not_called_cut_off(tmp_path, suffix):
+    """These files do not tell how many frames they hold; time and rate say a hundred."""
+    pictures = [np.full((32, 32, 3), 2 * index, np.uint8) for index in range(100)]
+    write_film(tmp_path / "even.mp4", pictures)
+    film = tmp_path / f"uneven.{suffix}"
+    ffmpeg("-i", tmp_path / "even.mp4", "-vf", "select=not(mod(n\\,3))", "-fps_mode", "vfr", film)
+    uneven = open_video(film)
+    assert uneven.promised > 90
+    assert len(list(uneven.frames())) == 34
+
+
+def test_a_film_of_variable_rate_that_is_cut_off_is_refused(tmp_path):
+    noise_film(tmp_path / "even.mp4", 100)
+    ffmpeg("-i", tmp_path / "even.mp4", "-vf", "select=not(mod(n\\,3))", "-fps_mode", "vfr", tmp_path / "uneven.mkv")
+    whole = (tmp_path / "uneven.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LikenessError, match=r"cut\.mkv is cut off"):
+        list(open_video(tmp_path / "cut.mkv").frames())
 
 
 def test_a_film_that_is_cut_off_is_refused(tmp_path, capfd):

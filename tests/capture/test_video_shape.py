@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from films import ffmpeg, write_film
 from likeness.capture.video import open_video
+from likeness.capture.video_shape import flipped
 
 WIDTH, HEIGHT = 64, 32
 
@@ -47,6 +48,21 @@ def test_pictures_come_as_the_file_says(tmp_path, told, stored):
     ffmpeg(*told, "-i", film, "-c", "copy", tmp_path / "told.mp4")
     # Colours of 64 x 32 pixels are kept at half the resolution; a wrong flip is off by more than 60.
     assert off(shown(tmp_path / "told.mp4"), corners()) < 15
+
+
+def test_large_pictures_are_compared_when_they_are_small(tmp_path, monkeypatch):
+    large = np.kron(corners(), np.ones((20, 20, 1), np.uint8))
+    film = write_film(tmp_path / "stored.mp4", [np.fliplr(large)] * 2)
+    ffmpeg("-display_hflip:v:0", "-i", film, "-c", "copy", tmp_path / "told.mp4")
+    compared: list[tuple[int, ...]] = []
+
+    def noted(picture: np.ndarray, flip: int | None) -> np.ndarray:
+        compared.append(picture.shape)
+        return flipped(picture, flip)
+
+    monkeypatch.setattr("likeness.capture.video_shape.flipped", noted)
+    assert off(shown(tmp_path / "told.mp4"), large) < 15
+    assert set(compared) == {(128, 256, 3)}
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from ..errors import LikenessError
 from ..quiet import silenced
+from .pictures import MAXIMUM_SIDE
 from .video_colours import ORDINARY, Colours, check_colours
 from .video_shape import flip_of, flipped, shown_size
 
@@ -19,7 +21,7 @@ Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 MISSING_SHARE = 0.1
-"""Share of the frames that a file may promise and not hold; some containers only estimate their number."""
+"""Share of the frames, and of the time, that a file may promise and not hold; some containers only estimate them."""
 
 HEAD_OVER_FACE = 2.1
 """Side of the square that holds a head with its hair, in multiples of the face's longer side."""
@@ -35,7 +37,12 @@ class Video:
     frame_rate : float
         Frames per second.
     promised : int
-        Number of frames by the file's own account; zero if it does not say.
+        Number of frames by the file's own account; zero if it does not say. Of a film of variable rate it may be far
+        too large.
+    seconds : float
+        How long it lasts by the file's own account; zero if it does not say.
+    width, height : int
+        Of its pictures as they are shown, pixels.
     colours : Colours
         How its colours are read.
     flip : int, optional
@@ -45,6 +52,9 @@ class Video:
     path: Path
     frame_rate: float
     promised: int
+    seconds: float
+    width: int
+    height: int
     colours: Colours = ORDINARY
     flip: int | None = None
 
@@ -72,28 +82,29 @@ class Video:
             If the file ends before its last frame.
         """
         reader = _opened(self.path)
-        count = 0
-        size: tuple[int, int] | None = None
+        count, seconds = 0, 0.0
+        size = (self.width, self.height)
         try:
             # The decoder complains on its own channel about a damaged file; we say so ourselves.
             while reader.grab():
                 count += 1
+                seconds = float(reader.get(cv2.CAP_PROP_POS_MSEC)) / 1000
                 if count <= first:
                     continue
                 found, picture = reader.retrieve()
                 if not found:
                     break
-                seconds = float(reader.get(cv2.CAP_PROP_POS_MSEC)) / 1000
                 upright = flipped(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), self.flip)
-                size = size or shown_size(reader, upright.shape[1], upright.shape[0])
                 if upright.shape[1::-1] != size:
                     upright = np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_LINEAR), np.uint8)
                 yield seconds, self.colours.srgb(upright)
         finally:
             reader.release()
         if count == 0:
-            raise LikenessError(f"{self.path} holds no picture that can be decoded; convert it to H.264 .mp4.")
-        if count < (1 - MISSING_SHARE) * self.promised:
+            raise _nothing_in(self.path)
+        # Where frames come at a variable rate, only the time tells whether the last of them are missing.
+        whole = 1 - MISSING_SHARE
+        if count < whole * self.promised and seconds <= whole * self.seconds:
             raise LikenessError(
                 f"{self.path} is cut off: {count} of its {self.promised} frames can be read; copy it again."
             )
@@ -133,23 +144,46 @@ def open_video(path: Path) -> Video:
     Raises
     ------
     LikenessError
-        If it is missing, no video, or one whose colours cannot be read rightly.
+        If it is missing, no video, too large, or one whose colours cannot be read rightly.
     """
     path = Path(path)
+    check_name(path)
     if not path.is_file():
         raise LikenessError(f"There is no video at {path}.")
     reader = _opened(path)
     try:
         frame_rate = float(reader.get(cv2.CAP_PROP_FPS))
         promised = int(max(reader.get(cv2.CAP_PROP_FRAME_COUNT), 0))
+        # Before the first picture is decoded: one alone may be larger than memory.
+        _check_size(path, int(reader.get(cv2.CAP_PROP_FRAME_WIDTH)), int(reader.get(cv2.CAP_PROP_FRAME_HEIGHT)))
         found, first = reader.read()
+        if not found:
+            raise _nothing_in(path)
+        height, width = first.shape[:2]
+        width, height = shown_size(reader, width, height)
     finally:
         reader.release()
+    _check_size(path, width, height)
+    seconds = promised / frame_rate if frame_rate > 0 else 0.0
     if not 1 <= frame_rate <= 1000:
         frame_rate = 25.0  # A stream without a rate: nothing but playing speed depends on it.
     colours = check_colours(path)
-    flip = flip_of(path, np.asarray(cv2.cvtColor(first, cv2.COLOR_BGR2RGB), np.uint8)) if found else None
-    return Video(path, frame_rate, promised, colours, flip)
+    flip = flip_of(path, np.asarray(cv2.cvtColor(first, cv2.COLOR_BGR2RGB), np.uint8))
+    return Video(path, frame_rate, promised, seconds, width, height, colours, flip)
+
+
+def check_name(path: Path) -> None:
+    """Make sure that OpenCV can be given a path: one that is not UTF-8 ends the process.
+
+    Raises
+    ------
+    LikenessError
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        told = os.fsencode(path).decode("utf-8", "replace")
+        raise LikenessError(f"The name {told} is not UTF-8; rename the file or the folder.") from None
 
 
 def head_crop(boxes: Floats, width: int, height: int, size: int) -> Crop:
@@ -185,3 +219,14 @@ def _opened(path: Path) -> cv2.VideoCapture:
         raise LikenessError(f"{path} is not a video that can be read; convert it to H.264 .mp4.")
     reader.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return reader
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if max(width, height) > MAXIMUM_SIDE:
+        raise LikenessError(
+            f"{path} shows {width}x{height} pixels; at most {MAXIMUM_SIDE} a side are possible: convert it to fewer."
+        )
+
+
+def _nothing_in(path: Path) -> LikenessError:
+    return LikenessError(f"{path} holds no picture that can be decoded; convert it to H.264 .mp4.")

@@ -26,6 +26,9 @@ CLEARLY = 0.5
 _FLIPS: tuple[int | None, ...] = (None, 1, 0, -1)
 """As OpenCV counts them: none, left to right, upside down, both."""
 
+_COMPARED_SIDE = 256
+"""Longer side to which pictures are shrunk before they are compared, pixels: enough to tell left from right."""
+
 _PROBE_SECONDS = 30
 
 
@@ -38,18 +41,23 @@ def flip_of(path: Path, first: Picture) -> int | None:
     first : (H, W, 3)
         The film's first picture, as OpenCV gives it.
     """
+    height, width = first.shape[:2]
+    shrink = min(1.0, _COMPARED_SIDE / max(width, height))
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    small = np.asarray(cv2.resize(first, size, interpolation=cv2.INTER_AREA), np.uint8)
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(path)]
-    command += ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    command += ["-frames:v", "1", "-vf", f"scale={size[0]}:{size[1]}:flags=area"]
+    command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     try:
         done = subprocess.run(
             command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PROBE_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if len(done.stdout) != first.size:
+    if len(done.stdout) != small.size:
         return None
-    shown = np.frombuffer(done.stdout, np.uint8).reshape(first.shape).astype(np.int16)
-    off = [float(np.abs(flipped(first, flip).astype(np.int16) - shown).mean()) for flip in _FLIPS]
+    shown = np.frombuffer(done.stdout, np.uint8).reshape(small.shape).astype(np.int16)
+    off = [float(np.abs(flipped(small, flip).astype(np.int16) - shown).mean()) for flip in _FLIPS]
     best = int(np.argmin(off))
     # Decoders may begin with different frames, and a face is all but alike when mirrored.
     return _FLIPS[best] if off[best] < CLEARLY * off[0] else None
