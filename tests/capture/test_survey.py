@@ -1,12 +1,51 @@
-"""What is said about a film's rate, and which pictures begin anew."""
+"""Which films are refused, what is said about a film's rate, and which pictures begin anew."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+from films import ffmpeg, noise_film, write_film
 from likeness.capture.cuts import find_cuts
 from likeness.capture.cutting_out import Clip, shot_starts
-from likeness.capture.survey import changes_per_frame, frame_rate
+from likeness.capture.survey import changes_per_frame, frame_rate, survey_film
+from likeness.capture.video import open_video
+from likeness.errors import LikenessError
+
+
+def joined(first: Path, second: Path, out: Path) -> Path:
+    """One film after another, with its own pictures as they are stored."""
+    streams = [path.with_suffix(".ts") for path in (first, second)]
+    for path, stream in zip((first, second), streams, strict=True):
+        ffmpeg("-i", path, "-c", "copy", stream)
+    out.with_suffix(".joined.ts").write_bytes(b"".join(stream.read_bytes() for stream in streams))
+    ffmpeg("-i", out.with_suffix(".joined.ts"), "-c", "copy", out)
+    return out
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_film_that_changes_its_size_is_refused(tmp_path, suffix):
+    """OpenCV would squeeze the second half into the size of the first, and say nothing."""
+    square = noise_film(tmp_path / "square.mp4", 20)
+    wide = write_film(tmp_path / "wide.mp4", [np.zeros((48, 96, 3), np.uint8)] * 20)
+    film = open_video(joined(square, wide, tmp_path / f"film.{suffix}"))
+    with pytest.raises(LikenessError, match=rf"film\.{suffix} changes its size, it shows 64x64 and 96x48 pixels"):
+        survey_film(film, lambda *_: None)
+
+
+def test_a_film_of_one_size_is_looked_through(tmp_path):
+    square = noise_film(tmp_path / "square.mp4", 20)
+    film = open_video(joined(square, square, tmp_path / "film.mp4"))
+    with pytest.raises(LikenessError, match="No face is seen"):
+        survey_film(film, lambda *_: None)
+
+
+def test_a_film_lasts_as_long_as_its_times_say_whatever_rate_it_promises(tmp_path):
+    film = open_video(noise_film(tmp_path / "film.mp4", 40))
+    with pytest.raises(LikenessError, match="No face is seen"):
+        survey_film(replace(film, frame_rate=1000.0), lambda *_: None)
 
 
 def test_an_even_film_keeps_its_rate():

@@ -15,6 +15,7 @@ from .fitting.points import COUNT
 from .followed_face import extents, followed, two_faces
 from .landmarks import FaceMesh
 from .video import Crop, Video, head_crop
+from .video_shape import sizes_of
 
 Array = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
@@ -88,14 +89,15 @@ def survey_film(source: Video, report: Report) -> Survey:
     LikenessError
         If the film is too short, changes its size, or shows no face.
     """
+    sizes = sizes_of(source.path)
+    if len(sizes) > 1:
+        told = " and ".join(f"{width}x{height}" for width, height in sizes[:2])
+        raise LikenessError(f"{source.path} changes its size, it shows {told} pixels; convert it to one size.")
     seconds, boxes, changes = [], [], []
     before: Array | None = None
-    width, height = 0, 0
+    width, height = source.width, source.height
     with FaceMesh() as mesh:
         for when, picture in source.timed_frames():
-            if seconds and picture.shape[:2] != (height, width):
-                raise LikenessError(f"{source.path} changes its size at frame {len(seconds)}; convert it to one size.")
-            height, width = picture.shape[:2]
             shrink = min(1.0, _DETECTION_SIDE / max(width, height))
             found = np.full((2, 4), np.nan, np.float32)
             for index, face in enumerate(mesh.faces(_shrunk(picture, shrink))):
@@ -107,7 +109,9 @@ def survey_film(source: Video, report: Report) -> Survey:
             boxes.append(found)
             report("face", len(seconds), max(source.promised, len(seconds)))
     count = len(seconds)
-    if count < MINIMUM_FRAMES or count < MINIMUM_SECONDS * source.frame_rate:
+    # A film of variable rate may name the finest step of its clock as its rate.
+    short = count < MINIMUM_SECONDS * source.frame_rate and seconds[-1] - seconds[0] < MINIMUM_SECONDS
+    if count < MINIMUM_FRAMES or short:
         raise LikenessError(
             f"{source.path} has {count} frames; at least {MINIMUM_FRAMES} frames and {MINIMUM_SECONDS:.0f} s"
             " are needed."

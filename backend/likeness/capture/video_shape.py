@@ -2,11 +2,12 @@
 
 OpenCV turns pictures as the file says, but takes a mirroring for a turn (phones write one for a front camera that shows
 one as in a mirror) and leaves pixels as they are. FFmpeg's own program mirrors rightly, so its first picture is the
-measure.
+measure. Nor does OpenCV tell when pictures change their size on the way: it squeezes later ones into the first one's.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -66,6 +67,24 @@ def flip_of(path: Path, first: Picture) -> int | None:
 def flipped(picture: Picture, flip: int | None) -> Picture:
     """A picture (H, W, 3) flipped as :func:`flip_of` says."""
     return picture if flip is None else np.asarray(cv2.flip(picture, flip), np.uint8)
+
+
+def sizes_of(path: Path) -> list[tuple[int, int]]:
+    """Widths and heights, pixels, of a film's stored pictures, in the order in which they come.
+
+    Only pictures that are stored whole are decoded, for only there may a new size begin. Empty if FFmpeg cannot be run,
+    or takes longer than half a minute.
+    """
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-skip_frame", "nokey", "-i", str(path)]
+    command += ["-map", "0:v:0", "-vf", "showinfo", "-f", "null", "-"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PROBE_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    told = re.findall(rb"Parsed_showinfo.* s:(\d+)x(\d+) ", done.stderr)
+    return list(dict.fromkeys((int(width), int(height)) for width, height in told))
 
 
 def shown_size(reader: cv2.VideoCapture, width: int, height: int) -> tuple[int, int]:
