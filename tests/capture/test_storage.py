@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from likeness.capture.model import Capture
 from likeness.capture.pictures import MAXIMUM_SIDE
-from likeness.capture.storage import load_capture, load_frame, load_matte, picture_names, write_capture
+from likeness.capture.storage import (
+    load_capture,
+    load_frame,
+    load_matte,
+    picture_names,
+    put_in_place,
+    write_capture,
+)
 from likeness.errors import LikenessError
 from likeness.head.model import HeadModel
 from likeness.head.standin import standin
@@ -172,6 +179,106 @@ def test_only_a_capture_is_ever_replaced_and_only_on_demand(written: Path, tmp_p
     with pytest.raises(LikenessError, match="other files"):
         write_capture(changed, tmp_path / "letters", *pictures(), overwrite=True)
     assert (tmp_path / "letters/dear.txt").read_text() == "Dear"
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, PermissionError])
+def test_what_is_replaced_comes_back_whenever_replacing_fails(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], failing: int
+) -> None:
+    """The older capture is moved away first, and then the new one to its place."""
+    (tmp_path / "new").mkdir()
+    count, rename = 0, Path.rename
+
+    def stopped(path: Path, target: Path) -> Path:
+        nonlocal count
+        count += 1
+        if count == failing:
+            raise error
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(error):
+        put_in_place(tmp_path / "new", written)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["capture", "new"]
+    assert len(load_capture(written)) == FRAMES
+
+
+def test_what_is_replaced_comes_back_when_it_was_moved_before_the_interrupt(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new").mkdir()
+    rename = Path.rename
+
+    def moved_and_stopped(path: Path, target: Path) -> None:
+        monkeypatch.undo()
+        rename(path, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", moved_and_stopped)
+    with pytest.raises(KeyboardInterrupt):
+        put_in_place(tmp_path / "new", written)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["capture", "new"]
+    assert len(load_capture(written)) == FRAMES
+
+
+def test_what_is_replaced_and_cannot_come_back_is_kept_and_told(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new").mkdir()
+    rename = Path.rename
+
+    def moved_once(path: Path, target: Path) -> Path:
+        if path == written:
+            return rename(path, target)
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "rename", moved_once)
+    with pytest.raises(LikenessError, match=r"cannot be replaced; move .*/capture back to it") as caught:
+        put_in_place(tmp_path / "new", written)
+    kept = next(path for path in tmp_path.glob(".capture.*/capture"))
+    assert str(kept) in str(caught.value) and len(load_capture(kept)) == FRAMES
+
+
+def test_files_that_came_while_a_capture_was_made_stay(tmp_path: Path) -> None:
+    frames, mattes = pictures()
+    (tmp_path / "capture").mkdir()
+
+    def slowly():
+        (tmp_path / "capture" / "thesis.txt").write_text("years of work")
+        yield from frames
+
+    with pytest.raises(LikenessError, match="other files"):
+        write_capture(unwritten_capture(), tmp_path / "capture", slowly(), mattes)
+    assert [path.name for path in tmp_path.iterdir()] == ["capture"]
+    assert (tmp_path / "capture" / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("inner", [".", "inside/deeper"])
+def test_the_folder_that_a_command_runs_in_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str
+) -> None:
+    (tmp_path / "capture" / inner).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / "capture" / inner)
+    for place in (tmp_path / "capture", Path(os.path.relpath(tmp_path / "capture"))):
+        with pytest.raises(LikenessError, match="/capture cannot be replaced while a command runs in it"):
+            write_capture(unwritten_capture(), place, *pictures(), overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["capture"]
+
+
+def test_a_new_folder_may_be_named_from_where_a_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_capture(unwritten_capture(), Path("there/../capture"), *pictures())
+    assert len(load_capture(tmp_path / "capture")) == FRAMES
+    assert [path.name for path in tmp_path.iterdir()] == ["capture"]
+
+
+def test_what_is_no_character_is_told_as_such(tmp_path: Path) -> None:
+    """A terminal that writes Latin-1, and the name of a file."""
+    provenance = {"consent": os.fsdecode(b"Zo\xeb agreed"), os.fsdecode(b"\xff"): "Zoë"}
+    written = write_capture(replace(unwritten_capture(), provenance=provenance), tmp_path / "capture", *pictures())
+    assert written.provenance == {"consent": "Zo\ufffd agreed", "\ufffd": "Zoë"}
+    assert load_capture(tmp_path / "capture").provenance == written.provenance
 
 
 def test_the_built_in_head_is_not_stored_but_must_be_the_same(tmp_path: Path) -> None:

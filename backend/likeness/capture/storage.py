@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
@@ -57,7 +60,8 @@ def write_capture(
     ----------
     capture : Capture
         Everything but the pictures; its ``folder`` is not looked at, ``frames`` and ``mattes`` say under which names
-        the pictures go (see :func:`picture_names`); a name's suffix decides the format.
+        the pictures go (see :func:`picture_names`); a name's suffix decides the format. In its provenance, what is no
+        character (bytes of a terminal or a file name that are not UTF-8) becomes U+FFFD.
     folder : Path
         Where to write.
     frames : iterable of (H, W, 3) uint8 arrays, or paths of pictures to copy as they are
@@ -78,9 +82,10 @@ def write_capture(
     LikenessError
         If the parts disagree, the folder is taken, or it cannot be written.
     """
-    folder = Path(folder)
+    folder = Path(os.path.abspath(folder))
     check_place(folder, overwrite)
     check_fields(capture, str(folder))
+    capture = replace(capture, provenance={_told(name): _told(text) for name, text in capture.provenance.items()})
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -97,6 +102,8 @@ def write_capture(
             save_head(capture.head, temporary / HEAD)
         written = replace(capture, folder=temporary)
         _check_pictures(written)
+        # Somebody may have put files there since.
+        check_place(folder, overwrite)
         put_in_place(temporary, folder)
     except OSError as error:
         raise LikenessError(f"Cannot write {folder}: {error.strerror or error}.") from error
@@ -213,17 +220,26 @@ def _write_parameters(capture: Capture, folder: Path) -> None:
     write_atomically(folder / DESCRIPTION, json.dumps(description, indent=1, ensure_ascii=False).encode())
 
 
+def _told(text: str) -> str:
+    """A text without halves of characters, which UTF-8 cannot hold."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
 def check_place(folder: Path, overwrite: bool) -> None:
     """Make sure that a capture may be written to ``folder``: it is new, empty, or a capture that may be replaced.
 
     Raises
     ------
     LikenessError
-        If something is there that must stay.
+        If something is there that must stay, or this process runs in it.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise LikenessError(f"{folder} is not a folder; choose another place for the capture.")
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists():
+        return
+    if _runs_in(folder):
+        raise LikenessError(f"{folder} cannot be replaced while a command runs in it; choose another folder.")
+    if not any(folder.iterdir()):
         return
     if not (folder / DESCRIPTION).is_file():
         raise LikenessError(f"{folder} holds other files; choose an empty or new folder for the capture.")
@@ -231,20 +247,46 @@ def check_place(folder: Path, overwrite: bool) -> None:
         raise LikenessError(f"{folder} already holds a capture; choose another folder, or add --overwrite.")
 
 
+def _runs_in(folder: Path) -> bool:
+    """Whether a folder is, or holds, the one that this process runs in."""
+    try:
+        return Path.cwd().is_relative_to(folder.resolve())
+    except OSError:
+        return False
+
+
 def put_in_place(temporary: Path, folder: Path) -> None:
-    """Move a finished capture from a folder beside it to its place; what was there comes back if that fails."""
+    """Move a finished capture from a folder beside it to its place; what was there comes back if that fails.
+
+    Raises
+    ------
+    LikenessError
+        If what was there could not be brought back; it says where it is.
+    OSError
+        If the place cannot be written.
+    """
     if not folder.exists():
         temporary.rename(folder)
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    folder.rename(aside / folder.name)
+    before = aside / folder.name
     try:
+        folder.rename(before)
         temporary.rename(folder)
-    except OSError:
-        (aside / folder.name).rename(folder)
+    except BaseException as error:
+        if temporary.exists() and before.exists():
+            try:
+                before.rename(folder)
+            except OSError:
+                raise LikenessError(f"{folder} cannot be replaced; move {before} back to it.") from error
         raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if temporary.exists():
+            # Empty, or what was there could not be brought back and must stay.
+            with suppress(OSError):
+                aside.rmdir()
+        else:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _read_description(place: Path) -> dict[str, Any]:
