@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -197,9 +199,49 @@ def test_places_that_cannot_be_written_are_told(tmp_path):
         track_video(film, standin(), film / "capture")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "diary.txt").write_text("mine")
-    with pytest.raises(LikenessError, match="taken is already there"):
+    with pytest.raises(LikenessError, match="taken holds other files"):
         track_video(film, standin(), tmp_path / "taken")
     assert (tmp_path / "taken" / "diary.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("focal", [1e300, 0.001, float("inf"), float("nan"), 6.3, 6401.0])
+def test_an_impossible_focal_length_is_told_before_the_film_is_looked_through(tmp_path, focal):
+    film, told = noise_film(tmp_path / "film.mp4", 31), []
+    with pytest.raises(LikenessError, match=r"A focal length of .* is not possible"):
+        track_video(film, standin(), tmp_path / "capture", focal=focal, progress=lambda *done: told.append(done))
+    assert told == [] and [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+@pytest.mark.parametrize("focal", [6.4, 6400.0])
+def test_focal_lengths_of_possible_cameras_are_taken(tmp_path, focal):
+    film = noise_film(tmp_path / "film.mp4", 31)
+    with pytest.raises(LikenessError, match="No face is seen"):
+        track_video(film, standin(), tmp_path / "capture", focal=focal)
+
+
+def test_a_place_whose_name_is_not_utf_8_is_refused_at_once(tmp_path):
+    """OpenCV would end the process when it reads the pictures back."""
+    film = noise_film(tmp_path / "film.mp4", 5)
+    with pytest.raises(LikenessError, match="is not UTF-8; rename"):
+        track_video(film, standin(), tmp_path / os.fsdecode(b"caf\xe9"))
+
+
+def test_a_capture_is_replaced_only_once_the_new_one_is_whole(talking_film, tracked, tmp_path):
+    out = tmp_path / "capture"
+    shutil.copytree(tracked.folder, out)
+
+    def interrupt(name: str, done: int, total: int) -> None:
+        if name == "overlay":
+            raise KeyboardInterrupt
+
+    with pytest.raises(LikenessError, match="already holds a capture"):
+        track_video(talking_film, standin(), out, size=128)
+    with pytest.raises(KeyboardInterrupt):
+        track_video(talking_film, standin(), out, size=128, photometric=False, overwrite=True, progress=interrupt)
+    assert load_capture(out).width == SIZE
+    replaced = track_video(talking_film, standin(), out, size=128, photometric=False, overwrite=True)
+    assert load_capture(out).width == replaced.width == 128 and replaced.folder == out
+    assert [path.name for path in tmp_path.iterdir()] == ["capture"]
 
 
 @pytest.mark.parametrize(

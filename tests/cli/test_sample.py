@@ -47,6 +47,30 @@ def test_an_older_capture_outlives_tracking_that_fails(tmp_path: Path, capsys):
     assert [place.name for place in tmp_path.iterdir()] == ["capture"]
 
 
+def test_folders_beside_the_capture_are_never_touched(tmp_path: Path):
+    """One of them is an older capture that somebody kept under another name."""
+    assert main(["sample", str(tmp_path / "capture")]) == 0
+    assert main(["sample", str(tmp_path / "capture.new")]) == 0
+    (tmp_path / "capture.new" / "diary.txt").write_text("mine")
+    assert main(["track", str(tmp_path / "missing.mp4"), str(tmp_path / "capture"), "--overwrite"]) == 1
+    assert len(load_capture(tmp_path / "capture.new")) == 160
+    assert (tmp_path / "capture.new" / "diary.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [["sample"], ["track", "missing.mp4"]])
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_the_folder_that_one_stands_in_is_refused_at_once(
+    tmp_path: Path, monkeypatch, capsys, words: list[str], overwrite: list[str]
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main([*words, ".", *overwrite]) == 1
+    told = capsys.readouterr().err
+    assert "here cannot be replaced while a command runs in it; choose another folder" in told
+    assert told.count("\n") == 1
+    assert [place.name for place in tmp_path.iterdir()] == ["here"]
+
+
 @pytest.mark.parametrize("place", ["/dev/null/capture", "/dev/null"])
 def test_a_place_that_cannot_be_written_is_named(capsys, place: str):
     assert main(["sample", place]) == 1

@@ -20,15 +20,16 @@ from .fitting.fit import fit_clip
 from .fitting.points import COUNT, point_model
 from .fitting.priors import ExpressionPrior, expression_prior, with_gaze
 from .fitting.residuals import PICTURE, Unknowns
+from .formats.flame_frames import FOCAL_OVER_SIDE as POSSIBLE_FOCAL_OVER_SIDE
 from .gaze import track_gaze
 from .model import Capture
 from .overlay import write_overlay
 from .stopwatch import Stopwatch
-from .storage import picture_names, write_capture
+from .storage import check_place, picture_names, put_in_place, write_capture
 from .survey import Plan, Survey, plan_tracking, survey_film
 from .tracking_page import write_page
 from .tracking_report import plot_residuals, predicted_landmarks, tracking_report, write_report
-from .video import Video, open_video
+from .video import Video, check_name, open_video
 from .work_folder import WorkFolder, array_fingerprint, file_fingerprint
 from .world import motion
 
@@ -52,6 +53,7 @@ def track_video(
     held_out_fraction: float = 0.2,
     focal: float | None = None,
     photometric: bool = True,
+    overwrite: bool = False,
     provenance: Mapping[str, str] | None = None,
     progress: Report | None = None,
 ) -> Capture:
@@ -75,16 +77,19 @@ def track_video(
         A person talking before a camera that stands still.
     head : HeadModel
     out : Path
-        Folder to make; it must not exist or be empty.
+        Folder to make; it must not exist or be empty, unless ``overwrite`` is given.
     size : int
         Side of the square pictures; the part of the video that holds the head is never enlarged.
     held_out_fraction : float
         Part of the frames, at the end, on which nothing is fitted but their own pose and expression; 0..0.5.
     focal : float, optional
-        Focal length of the video, its own pixels. Without it, 2.2 times the side of the square that is kept.
+        Focal length of the video, its own pixels, 0.1 to 100 times its longer side. Without it, 2.2 times the side of
+        the square that is kept.
     photometric : bool
         Whether the fit to landmarks is refined by the colours of the skin; see :mod:`likeness.capture.photometric`.
         Avatars get better by it, and points move away from the detector's.
+    overwrite : bool
+        Whether a capture that is already there may be replaced, once the new one is whole; any other folder never is.
     provenance : mapping of str to str, optional
         What is known of where the video came from; kept in the capture.
     progress : callable, optional
@@ -100,7 +105,7 @@ def track_video(
         If the video cannot be used (missing, damaged, too short, HDR, no face, two faces alike) or the folder not be
         written.
     """
-    video, out = Path(video), Path(out)
+    video, out = Path(video), Path(os.path.abspath(out))
     if not SIZES[0] <= size <= SIZES[1]:
         raise LikenessError(f"A picture size of {size} is not possible; choose {SIZES[0]} to {SIZES[1]} pixels.")
     if not 0 <= held_out_fraction <= 0.5:
@@ -109,7 +114,10 @@ def track_video(
         raise LikenessError(f"A focal length of {focal} is not possible; give pixels of the video, more than zero.")
     report: Report = progress or (lambda stage, done, total: None)
     source = open_video(video)
-    _check_place(out)
+    if focal is not None:
+        _check_focal(focal, source)
+    check_name(out)
+    check_place(out, overwrite)
     watch = Stopwatch()
     try:
         settings = {"video": file_fingerprint(video), "size": size}
@@ -126,14 +134,22 @@ def track_video(
                 **plan.remarks,
                 **(provenance or {}),
             }
-            return _write(replace(capture, provenance=told), clip, plan, work, out, watch, report)
+            finished = _written(replace(capture, provenance=told), clip, plan, work, watch, report)
+            # Somebody may have put files there since.
+            check_place(out, overwrite)
+            put_in_place(finished.folder, out)
+            return replace(finished, folder=out)
     except OSError as error:
         raise LikenessError(f"Cannot write {out}: {error.strerror or error}.") from error
 
 
-def _check_place(out: Path) -> None:
-    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
-        raise LikenessError(f"{out} is already there; choose a new folder for the capture.")
+def _check_focal(focal: float, source: Video) -> None:
+    least, most = (times * max(source.width, source.height) for times in POSSIBLE_FOCAL_OVER_SIDE)
+    if not least <= focal <= most:
+        raise LikenessError(
+            f"A focal length of {focal:g} is not possible for {source.path}, {source.width}x{source.height} pixels; "
+            f"give {least:g} to {most:g} pixels."
+        )
 
 
 def _surveyed(source: Video, work: WorkFolder, watch: Stopwatch, report: Report) -> Survey:
@@ -344,10 +360,8 @@ def _fit_fingerprint(head: HeadModel, focal: float, training: int) -> str:
     return array_fingerprint(*arrays, np.array([focal, training]))[:16]
 
 
-def _write(
-    capture: Capture, clip: Clip, plan: Plan, work: WorkFolder, out: Path, watch: Stopwatch, report: Report
-) -> Capture:
-    """Write everything beside its place, then move it there at once."""
+def _written(capture: Capture, clip: Clip, plan: Plan, work: WorkFolder, watch: Stopwatch, report: Report) -> Capture:
+    """The capture with all that belongs to it, in the work folder: whole before it is moved to its place."""
     with watch.measuring("report"):
         predicted = predicted_landmarks(capture)
         numbers = tracking_report(capture, predicted, clip.starts)
@@ -366,7 +380,4 @@ def _write(
     remarks = {**plan.remarks, "left out": clip.left_out, "cuts": plan.starts.tolist()}
     write_report(numbers, sights, remarks, watch.seconds, extra / "report.json")
     write_page(finished, numbers, sights, extra / "report.md")
-    if out.exists():  # Empty, as was checked; not every system replaces a folder by renaming.
-        out.rmdir()
-    os.rename(finished.folder, out)
-    return replace(finished, folder=out)
+    return finished

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--focal",
         type=float,
         metavar="PIXELS",
-        help="focal length in the video's own pixels, if it is known (default: 2.2 times the side of the kept square)",
+        help="focal length in the video's own pixels, if it is known; 0.1 to 100 times its longer side (default: 2.2 "
+        "times the side of the kept square)",
     )
     parser.add_argument(
         "--photometric",
@@ -53,29 +54,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the command."""
-    from ..capture.storage import check_place, put_in_place
+    from ..capture.storage import check_place
     from ..capture.track import track_video
     from ..head.select import head_from
 
     head = head_from(options.head)
-    check_place(options.out, options.overwrite)
-    place = _place_beside(options.out)
+    out = Path(os.path.abspath(options.out))
+    check_place(out, options.overwrite)
     with progress_bars() as bars:
         capture = track_video(
             options.video,
             head,
-            place,
+            out,
             size=options.size,
             held_out_fraction=options.held_out,
             focal=options.focal,
             photometric=options.photometric,
+            overwrite=options.overwrite,
             provenance={"consent": options.consent} if options.consent else None,
             progress=lambda stage, done, total: bars(stage, done / max(total, 1)),
         )
-    if place != options.out:
-        put_in_place(place, options.out)
-    tell(options, f"Tracked {len(capture)} frames into {options.out}: {capture.provenance['tracking']}.")
-    tracking = options.out / "tracking"
+    tell(options, f"Tracked {len(capture)} frames into {out}: {capture.provenance['tracking']}.")
+    tracking = out / "tracking"
     report = json.loads((tracking / "report.json").read_text("utf-8"))
     for topic in ("faces", "cuts", "frame rate", "colours"):
         if topic in capture.provenance:
@@ -89,13 +89,3 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             tell(options, f"  {sight['advice']}")
     tell(options, f"See {tracking / 'report.md'} and {tracking / 'overlay.mp4'}.")
     return {"frames": len(capture), "provenance": capture.provenance, "advice": report["advice"]}
-
-
-def _place_beside(out: Path) -> Path:
-    """Where to make a capture: an older one in its place is kept until the new one is whole."""
-    if not out.exists() or not any(out.iterdir()):
-        return out
-    beside = out.with_name(f"{out.name}.new")
-    if (beside / "capture.json").is_file():
-        shutil.rmtree(beside)
-    return beside
