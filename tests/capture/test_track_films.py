@@ -118,3 +118,23 @@ def test_a_run_that_was_killed_goes_on(film, tmp_path, monkeypatch, stage, done,
     # The detector begins anew a few frames earlier, so its points differ by less than it is sure of them.
     assert np.abs(load_capture(out).landmarks - whole.landmarks).mean() < 0.2
     assert len(resumed) == len(whole)
+
+
+@pytest.mark.parametrize(
+    ("gone", "looked_at", "refined"),
+    [("000025.jpg", 20, False), ("000025.png", 20, False), ("000025.matte.png", 0, True)],
+)
+def test_stages_whose_pictures_are_gone_are_done_again(film, tmp_path, monkeypatch, gone, looked_at, refined):
+    monkeypatch.setattr("likeness.capture.cutting_out.PIECE", 10)
+    out = tmp_path / "capture"
+    run = subprocess.run([sys.executable, "-c", KILLED, film, out, "points", "0"], capture_output=True, check=False)
+    assert run.returncode == 9, run.stderr.decode()
+    (tmp_path / ".capture.tracking" / gone).unlink()
+
+    told: list[str] = []
+    capture = track_video(
+        film, standin(), out, size=128, photometric=False, progress=lambda name, at, total: told.append(name)
+    )
+    assert len(capture) == FRAMES and told.count("landmarks") == looked_at and ("mattes" in told) == refined
+    assert "face" not in told
+    assert [path.name for path in tmp_path.iterdir()] == ["capture"]

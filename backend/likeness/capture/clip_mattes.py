@@ -32,7 +32,7 @@ def refine_mattes(clip: Clip, work: WorkFolder, watch: Stopwatch, report: Report
     The camera is taken to stand still within a shot; where it moves, what is behind varies, and says little.
     """
     refined = [path.with_suffix(".matte.png") for path in clip.frames]
-    if work.stage(_DONE) is None:
+    if work.stage(_DONE) is None or not all(path.is_file() for path in refined):
         edges = [0, *clip.starts.tolist(), len(clip.frames)]
         for first, last in pairwise(edges):
             with watch.measuring("matte"):

@@ -100,7 +100,7 @@ def cut_out(source: Video, plan: Plan, work: WorkFolder, watch: Stopwatch, repor
         If too many frames show no face.
     """
     pieces: list[dict[str, np.ndarray]] = []
-    while (piece := work.stage(f"piece-{len(pieces):05d}")) is not None:
+    while (piece := _kept_piece(work, len(pieces))) is not None:
         pieces.append(piece)
     total = len(plan.places)
     done = len(pieces) * PIECE
@@ -123,8 +123,8 @@ def cut_out(source: Video, plan: Plan, work: WorkFolder, watch: Stopwatch, repor
                 with watch.measuring("matte"):
                     person = matting.person(square)
                 with watch.measuring("pictures"):
-                    write_picture(square, work.path / f"{number:06d}.jpg")
-                    write_picture(person, work.path / f"{number:06d}.png")
+                    write_picture(square, _frame_place(work, number))
+                    write_picture(person, _matte_place(work, number))
                 numbers.append(number)
                 landmarks.append(points)
             report("landmarks", number + 1, max(total, number + 1))
@@ -138,8 +138,8 @@ def cut_out(source: Video, plan: Plan, work: WorkFolder, watch: Stopwatch, repor
             f"{source.path} shows a face in {len(kept)} of its {total} frames only; cut out the part that shows one."
         )
     return Clip(
-        frames=[work.path / f"{number:06d}.jpg" for number in kept],
-        mattes=[work.path / f"{number:06d}.png" for number in kept],
+        frames=[_frame_place(work, number) for number in kept],
+        mattes=[_matte_place(work, number) for number in kept],
         landmarks=np.concatenate([piece["landmarks"] for piece in pieces]),
         numbers=kept,
         starts=shot_starts(kept, plan.starts),
@@ -161,6 +161,23 @@ def shot_starts(numbers: Indices, cuts: Indices) -> Indices:
     after_gaps = np.flatnonzero(np.diff(numbers) > LOST + 1) + 1
     starts = np.union1d(after_cuts, after_gaps)
     return starts[(starts > 0) & (starts < len(numbers))].astype(np.intp)
+
+
+def _kept_piece(work: WorkFolder, index: int) -> dict[str, np.ndarray] | None:
+    """A piece that an earlier run has done; None if it has not, or its pictures are not there any more."""
+    piece = work.stage(f"piece-{index:05d}")
+    if piece is None:
+        return None
+    places = [place(work, number) for number in piece["numbers"].tolist() for place in (_frame_place, _matte_place)]
+    return piece if all(place.is_file() for place in places) else None
+
+
+def _frame_place(work: WorkFolder, number: int) -> Path:
+    return work.path / f"{number:06d}.jpg"
+
+
+def _matte_place(work: WorkFolder, number: int) -> Path:
+    return work.path / f"{number:06d}.png"
 
 
 def _read(path: Path, mode: int) -> Picture:

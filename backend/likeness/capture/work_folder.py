@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +24,7 @@ VERSION = 2
 """Raised whenever tracking changes in a way that makes older stages useless."""
 
 _SETTINGS = "likeness-tracking.json"
+_STAGE = ".safetensors"
 _SAMPLE = 2**20
 
 
@@ -31,8 +32,9 @@ class WorkFolder:
     """Stages of work on disk; use as a context manager.
 
     The folder goes when the block ends, by an error or an interrupt too: nothing half-made is left behind. Only a
-    process that is killed leaves it, and the next one finds the stages again if video and settings are the same. One
-    process works there at a time.
+    process that is killed leaves it, or what is left of it if it was going already, and so does a second interrupt
+    while it goes. The next one finds the stages again if video and settings are the same; whatever is left, it can
+    begin. One process works there at a time.
 
     Parameters
     ----------
@@ -52,30 +54,31 @@ class WorkFolder:
         self._lock = ExitStack()
 
     def __enter__(self) -> WorkFolder:
-        if self.path.exists() and not (self.path / _SETTINGS).is_file():
+        if self.path.exists() and not self._is_from_tracking():
             raise LikenessError(f"{self.path} is in the way and not from tracking; move it elsewhere.")
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock.enter_context(locked(self.path, "it tracks a video into the same place: wait, or choose another"))
         if not self._is_ours():
-            for old in self.path.iterdir():
-                if old.is_dir():
-                    shutil.rmtree(old)
-                elif old.name != LOCK:
-                    old.unlink()
+            for old in self._contents():
+                _discard(old)
         write_atomically(self.path / _SETTINGS, json.dumps(self._settings).encode())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        for made in self._contents():
+            with suppress(OSError):
+                _discard(made)
+        if not self._is_gone():
+            # Some systems keep what is locked.
+            self._lock.close()
+            self._is_gone()
         self._lock.close()
-        # Some systems keep what is locked.
-        shutil.rmtree(self.path, ignore_errors=True)
 
     def stage(self, name: str) -> Arrays | None:
         """The arrays of a stage that is done; None if it is not."""
-        place = self.path / f"{name}.safetensors"
+        place = self.path / f"{name}{_STAGE}"
         try:
             return load_file(place) if place.is_file() else None
         except (OSError, SafetensorError):
@@ -84,13 +87,48 @@ class WorkFolder:
     def finish_stage(self, name: str, arrays: Arrays) -> None:
         """Keep the arrays of a stage, whole or not at all."""
         whole = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
-        write_atomically(self.path / f"{name}.safetensors", save(whole))
+        write_atomically(self.path / f"{name}{_STAGE}", save(whole))
+
+    def _is_from_tracking(self) -> bool:
+        """Whether the folder is marked as ours, or holds nothing but what is there before and after the mark."""
+        if (self.path / _SETTINGS).is_file():
+            return True
+        unfinished = f".{Path(_SETTINGS).stem}."
+        return self.path.is_dir() and all(
+            place.name == LOCK or place.name.startswith(unfinished) for place in self.path.iterdir()
+        )
+
+    def _contents(self) -> list[Path]:
+        """Everything but mark and lock; stages first, for each says that its pictures are there."""
+        if not self.path.is_dir():
+            return []
+        contents = [place for place in self.path.iterdir() if place.name not in (_SETTINGS, LOCK)]
+        return sorted(contents, key=lambda place: place.suffix != _STAGE)
+
+    def _is_gone(self) -> bool:
+        """Remove what is left when the contents are gone; False if the system refuses."""
+        try:
+            (self.path / _SETTINGS).unlink(missing_ok=True)
+            (self.path / LOCK).unlink(missing_ok=True)
+            self.path.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
 
     def _is_ours(self) -> bool:
         try:
             return json.loads((self.path / _SETTINGS).read_bytes()) == self._settings
         except (OSError, ValueError):
             return False
+
+
+def _discard(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
 
 
 def file_fingerprint(path: Path) -> str:
