@@ -371,6 +371,46 @@ def test_a_mask_of_16_bits_keeps_its_soft_edge(clip, flame_head, tmp_path):
     assert np.abs(load_matte(made, 0)[0] / 255 - soft / 65535).max() <= 0.5 / 255 + 1e-6
 
 
+def renamed_to(kind: str, path: Path) -> None:
+    """Keep a picture under its name, but in another format."""
+    with Image.open(path) as image:
+        image.load()
+        image.save(path, kind)
+
+
+@pytest.mark.parametrize("frames", [[1], [2], list(range(1, FRAMES + 1))], ids=["first", "second", "all"])
+def test_pictures_whose_names_lie_about_their_format_are_converted(clip, flame_head, tmp_path, frames):
+    folder = edited(clip, tmp_path / "clip", lambda d: None)
+    write_semantics(folder, FRAMES)
+    for frame in frames:
+        renamed_to("JPEG", folder / f"image/{frame}.png")
+        renamed_to("JPEG", folder / f"mask/{frame}.png")
+    made = import_capture(folder, flame_head, tmp_path / "out", landmarks=False)
+    assert made.frames[0].endswith(".png" if frames == [2] else ".jpg")
+    truthful = import_capture(clip, flame_head, tmp_path / "truthful", landmarks=False)
+    for frame in range(FRAMES):
+        # Compressed once or twice.
+        assert np.abs(load_frame(made, frame).astype(int) - load_frame(truthful, frame)).mean() < 5
+        assert np.abs(load_matte(made, frame).astype(int) - load_matte(truthful, frame)).mean() < 5
+
+
+def test_a_png_that_is_named_jpg_is_converted(clip, flame_head, tmp_path):
+    folder = tmp_path / "clip"
+    shutil.copytree(clip, folder)
+    for path in sorted((folder / "image").iterdir()):
+        path.rename(path.with_suffix(".jpg"))
+    made = import_capture(folder, flame_head, tmp_path / "out", landmarks=False)
+    assert made.frames[0].endswith(".jpg") and load_frame(made, 0).shape == (SIDE, SIDE, 3)
+
+
+def test_labels_that_are_a_jpeg_are_refused_whatever_their_name(clip, flame_head, tmp_path):
+    folder = edited(clip, tmp_path / "clip", lambda d: None)
+    write_semantics(folder, FRAMES)
+    renamed_to("JPEG", folder / "semantic/2.png")
+    with pytest.raises(LikenessError, match=r"2\.png is a JPEG, which blurs class numbers"):
+        import_capture(folder, flame_head, tmp_path / "out", landmarks=False)
+
+
 def test_what_mattes_are_made_of_is_told(clip, flame_head, tmp_path):
     made = import_capture(clip, flame_head, tmp_path / "all", landmarks=False)
     assert made.provenance["mattes"] == "masks of the data set"

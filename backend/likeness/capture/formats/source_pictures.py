@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,13 @@ def picture_size(path: Path) -> tuple[int, int]:
     LikenessError
         If it is missing, no picture, or of absurd size.
     """
-    return _header(path)[0]
+    return _header(path).size
 
 
 def frame_suffix(path: Path) -> str:
     """The format to keep a data set's frames in: that of its first picture if it can be copied, else JPEG."""
-    return path.suffix.lower() if _header(path)[1] == "RGB" and path.suffix.lower() in (".png", ".jpg") else ".jpg"
+    suffix = path.suffix.lower()
+    return suffix if suffix in (".png", ".jpg") and _may_be_copied(path, "RGB", suffix) else ".jpg"
 
 
 def frame_pictures(sources: tuple[SourcePicture, ...], suffix: str, size: tuple[int, int]) -> Iterator[Picture | Path]:
@@ -51,15 +53,14 @@ def frame_pictures(sources: tuple[SourcePicture, ...], suffix: str, size: tuple[
         _check_size(source.picture, size)
         # Decoded even where it is copied: half a picture has a whole header.
         picture = pixels(source.picture)
-        as_it_is = _header(source.picture)[1] == "RGB" and source.picture.suffix.lower() == suffix
-        yield source.picture if as_it_is else picture
+        yield source.picture if _may_be_copied(source.picture, "RGB", suffix) else picture
 
 
 def matte_origin(source: SourcePicture) -> str:
     """What a frame's matte is made of, for the user."""
     if source.matte is not None:
         return MASKS
-    if _header(source.picture)[1] in ("RGBA", "LA", "PA"):
+    if _header(source.picture).mode in ("RGBA", "LA", "PA"):
         return TRANSPARENCY
     return LABELS if source.labels is not None else NETWORK
 
@@ -89,8 +90,7 @@ def matte_pictures(sources: tuple[SourcePicture, ...], size: tuple[int, int]) ->
             origin = matte_origin(source)
             if source.matte is not None and origin == MASKS:
                 matte = _converted(source.matte, "L")
-                plain = _header(source.matte)[1] == "L" and source.matte.suffix.lower() == ".png"
-                yield source.matte if plain else matte
+                yield source.matte if _may_be_copied(source.matte, "L", ".png") else matte
             elif source.labels is not None and origin == LABELS:
                 yield np.where(labels(source) > 0, np.uint8(255), np.uint8(0))
             elif origin == TRANSPARENCY:
@@ -141,8 +141,9 @@ def semantic_pictures(sources: tuple[SourcePicture, ...], size: tuple[int, int])
 
 def _as_it_is(source: SourcePicture) -> Path | None:
     """A picture of labels that needs no change, and so may be copied."""
-    plain = source.labels is not None and not source.classes_in_red and _header(source.labels)[1] == "L"
-    return source.labels if plain else None
+    if source.labels is None or source.classes_in_red or not _may_be_copied(source.labels, "L", ".png"):
+        return None
+    return source.labels
 
 
 def labels(source: SourcePicture) -> Picture:
@@ -155,8 +156,8 @@ def labels(source: SourcePicture) -> Picture:
     """
     path = source.labels
     assert path is not None
-    mode = _header(path)[1]
-    if path.suffix.lower() != ".png":
+    mode = _header(path).mode
+    if _header(path).suffix != ".png":
         raise LikenessError(f"{path} is a JPEG, which blurs class numbers; write labels as PNG, or move them away.")
     if source.classes_in_red:
         return _classes(_converted(path, "RGB")[..., 0], source.classes_in_red, path)
@@ -199,18 +200,34 @@ def _converted(path: Path, mode: str) -> Picture:
         raise LikenessError(f"{path} is a damaged picture ({error}); write it again.") from error
 
 
-def _header(path: Path) -> tuple[tuple[int, int], str]:
-    """Size and mode of a picture."""
+@dataclass(frozen=True)
+class _Header:
+    """What a picture says of itself: width and height, Pillow's mode, and the suffix of its format."""
+
+    size: tuple[int, int]
+    mode: str
+    suffix: str
+
+
+def _may_be_copied(path: Path, mode: str, suffix: str) -> bool:
+    """Whether a picture is what a capture keeps under a suffix; some are named as what they are not."""
+    header = _header(path)
+    return header.mode == mode and header.suffix == path.suffix.lower() == suffix
+
+
+def _header(path: Path) -> _Header:
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
-            size, mode = image.size, image.mode
+            # Pillow has names of its own for some JPEGs, such as those of phones.
+            header = _Header(image.size, image.mode, ".png" if image.format == "PNG" else ".jpg")
     except FileNotFoundError:
         raise LikenessError(f"{path} is missing; give the folder of a whole data set.") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise LikenessError(f"{path} is not a PNG or JPEG picture that can be read.") from error
-    if max(size) > MAXIMUM_SIDE:
-        raise LikenessError(f"{path} is {size[0]}x{size[1]} pixels; at most {MAXIMUM_SIDE} a side are possible.")
-    return size, mode
+    width, height = header.size
+    if max(width, height) > MAXIMUM_SIDE:
+        raise LikenessError(f"{path} is {width}x{height} pixels; at most {MAXIMUM_SIDE} a side are possible.")
+    return header
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
