@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from likeness.quiet import silenced
@@ -21,3 +22,16 @@ def test_the_stream_comes_back_after_an_error(capfd):
         raise ValueError
     os.write(2, b"heard\n")
     assert capfd.readouterr().err == "heard\n"
+
+
+def test_a_process_without_the_stream_goes_on(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with silenced():
+        pass
+
+
+def test_without_the_stream_its_number_belongs_to_whatever_file_has_it(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "stderr", None)
+    with silenced():
+        os.write(2, b"somebody's file\n")
+    assert capfd.readouterr().err == "somebody's file\n"

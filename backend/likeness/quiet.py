@@ -21,14 +21,20 @@ def silenced() -> Iterator[None]:
     """Send what native code writes to the standard error stream nowhere while the block runs.
 
     MediaPipe and FFmpeg write there by themselves, beside Python's logging, and have no setting that stops all of it.
-    Python's own messages, exceptions among them, still arrive: they are written after the block.
+    Python's own messages, exceptions among them, still arrive: they are written after the block. Where there is no
+    standard error stream at all, as under pythonw, nothing is sent anywhere.
     """
     for name, value in _VARIABLES.items():
         os.environ.setdefault(name, value)
-    sys.stderr.flush()
+    stream = sys.stderr
+    if stream is None:
+        # Its number may belong to any other file by now.
+        yield
+        return
+    stream.flush()
     try:
         kept = os.dup(2)
-    except OSError:  # No standard error stream at all, as under pythonw.
+    except OSError:
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -36,7 +42,7 @@ def silenced() -> Iterator[None]:
         os.dup2(nowhere, 2)
         yield
     finally:
-        sys.stderr.flush()
+        stream.flush()
         os.dup2(kept, 2)
         os.close(nowhere)
         os.close(kept)

@@ -1,6 +1,8 @@
 """What every command of the command line has in common."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +76,38 @@ def test_a_full_disk_is_told_in_one_sentence(capsys, monkeypatch, tmp_path: Path
 
     monkeypatch.setattr("likeness.cli.head.run", full)
     assert main(["head", "info", "standin"]) == 1
-    assert "No space left on device" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "avatar.glb: No space left on device; free some space there, or choose another place." in told
+
+
+@pytest.mark.parametrize("number", ["ENOTDIR", "EEXIST", "EISDIR", "ENAMETOOLONG", "ELOOP", "EACCES", "EROFS", "EPERM"])
+def test_a_place_that_cannot_serve_is_told_in_one_sentence(capsys, monkeypatch, tmp_path: Path, number: str):
+    code = getattr(errno, number)
+
+    def refused(options):
+        raise OSError(code, os.strerror(code), str(tmp_path / "avatar.glb"))
+
+    monkeypatch.setattr("likeness.cli.head.run", refused)
+    assert main(["head", "info", "standin"]) == 1
+    told = capsys.readouterr().err
+    assert told == f"likeness: {tmp_path / 'avatar.glb'}: {os.strerror(code)}; choose another place.\n"
+
+
+def test_a_name_that_is_too_long_is_told_in_one_sentence(capsys, tmp_path: Path):
+    assert main(["sample", str(tmp_path / ("long" * 100))]) == 1
+    told = capsys.readouterr().err
+    assert "File name too long; choose another place." in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_a_process_without_standard_streams_works(tmp_path: Path, closed: str):
+    code = "import sys; from likeness.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", code, "sample", str(tmp_path / "capture")]
+    assert subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *words], check=False).returncode == 0
+    assert (tmp_path / "capture" / "capture.json").is_file()
+    again = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *words], stdout=subprocess.PIPE, check=False)
+    # What belongs to one stream does not come on the other.
+    assert again.returncode == 1 and again.stdout == b""
 
 
 def test_a_bug_of_ours_keeps_its_traceback(monkeypatch):

@@ -35,6 +35,19 @@ COMMANDS = {
 DESCRIPTION = "Neural head avatars from a short video, rigged in Blender."
 INTERRUPTED = 130
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_WRONG_PLACE = (
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
+"""What the system says of places that a user named and that cannot serve; anything else is a bug of ours."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -49,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 on success, 1 for a problem with what the user gave, 2 for wrong usage, 130 when interrupted.
     """
+    _stand_in_for_missing_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="likeness", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"likeness {__version__}")
@@ -74,13 +88,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EPERM):
+        if error.errno not in (*_FULL, *_WRONG_PLACE):
             raise
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror}. Free some space there or choose another folder.", options.json, 1)
+        advice = "free some space there, or choose another place" if error.errno in _FULL else "choose another place"
+        return _fail(f"{where}{error.strerror}; {advice}.", options.json, 1)
     if options.json is not None:
         return _write_result(result, options.json)
     return 0
+
+
+def _stand_in_for_missing_streams() -> None:
+    """Give a process without standard streams, as under pythonw, ones that lead nowhere: all code may write to them."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _write_result(result: object, place: str) -> int:
