@@ -20,7 +20,7 @@ def expression_names(rig: bpy.types.Object) -> tuple[str, ...]:
 
 
 def set_pose(rig: bpy.types.Object, pose: Pose) -> None:
-    """Pose a rig.
+    """Pose a rig. Each joint keeps its rotation mode, which an artist may have chosen and keyed.
 
     Parameters
     ----------
@@ -33,17 +33,18 @@ def set_pose(rig: bpy.types.Object, pose: Pose) -> None:
         face[name] = float(weight)
     rotations = np.concatenate([pose.root_rotation[None], pose.joint_rotations])
     for joint, vector in zip(JOINTS, rotations, strict=True):
-        bones[joint].rotation_mode = "QUATERNION"
-        bones[joint].rotation_quaternion = _quaternion(vector)
+        _rotate(bones[joint], _quaternion(vector))
     bones["root"].location = [float(number) for number in pose.root_translation]
     rig.update_tag()
 
 
 def reset_pose(rig: bpy.types.Object) -> None:
     """Put a rig back to rest: no expression, no rotation, no translation, no scale."""
-    set_pose(rig, Pose(np.zeros(len(expression_names(rig)), np.float32)))
+    for name in expression_names(rig):
+        rig.pose.bones[FACE][name] = 0.0
     for bone in rig.pose.bones:
         bone.matrix_basis.identity()
+    rig.update_tag()
 
 
 def key_pose(rig: bpy.types.Object, pose: Pose, frame: float) -> None:
@@ -65,7 +66,7 @@ def key_current(rig: bpy.types.Object, frame: float) -> None:
     for name in expression_names(rig):
         bones[FACE].keyframe_insert(f'["{bpy.utils.escape_identifier(name)}"]', frame=frame, group="Expression")
     for joint in JOINTS:
-        bones[joint].keyframe_insert("rotation_quaternion", frame=frame, group=joint)
+        bones[joint].keyframe_insert(_rotation_path(bones[joint]), frame=frame, group=joint)
     bones["root"].keyframe_insert("location", frame=frame, group="root")
 
 
@@ -90,6 +91,25 @@ def evaluated_pose(rig: bpy.types.Object) -> Pose:
         np.array(local["root"].to_translation(), np.float32),
         np.stack([_axis_angle(local[joint].to_quaternion()) for joint in POSED_JOINTS]),
     )
+
+
+def _rotation_path(bone: bpy.types.PoseBone) -> str:
+    """The property that holds a bone's rotation in its rotation mode; the others have no effect."""
+    return {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
+        bone.rotation_mode, "rotation_euler"
+    )
+
+
+def _rotate(bone: bpy.types.PoseBone, rotation: Quaternion) -> None:
+    path = _rotation_path(bone)
+    if path == "rotation_quaternion":
+        bone.rotation_quaternion = rotation
+    elif path == "rotation_axis_angle":
+        axis, angle = rotation.to_axis_angle()
+        bone.rotation_axis_angle = (angle, *axis)
+    else:
+        # Of the angles that mean the same, those next to the present ones: keys of a turn then join smoothly.
+        bone.rotation_euler = rotation.to_euler(bone.rotation_mode, bone.rotation_euler)
 
 
 def _quaternion(vector: npt.ArrayLike) -> Quaternion:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import bpy
+import numpy as np
 import pytest
 from bl_ext.dev.likeness.addon.operators import active_rig
-from bl_ext.dev.likeness.addon.posing import set_pose
+from bl_ext.dev.likeness.addon.posing import evaluated_pose, key_pose, set_pose
 from bl_ext.dev.likeness.addon.regions import by_region, label_of, region_of
+from mathutils import Euler
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,50 @@ def test_key_all_keys_what_a_pose_holds(imported):
     curves = layer.strips[0].channelbags[0].fcurves
     assert len(curves) == len(pose.expression) + 5 * 4 + 3
     assert {curve.keyframe_points[0].co.x for curve in curves} == {12.0}
+
+
+@pytest.mark.parametrize("mode", ["XYZ", "ZYX", "AXIS_ANGLE", "QUATERNION"])
+def test_key_all_keeps_what_an_artist_posed_in_every_rotation_mode(imported, mode):
+    jaw = imported.armature.pose.bones["jaw"]
+    jaw.rotation_mode = mode
+    jaw.matrix_basis = Euler((0.3, -0.05, 0.02)).to_matrix().to_4x4()
+    shown = jaw.matrix_basis.copy()
+    bpy.ops.likeness.key_all()
+    assert bpy.ops.likeness.reset_pose() == {"FINISHED"}
+    assert not any(jaw.matrix_basis.to_euler())
+    bpy.context.scene.frame_set(bpy.context.scene.frame_current)
+    np.testing.assert_allclose(jaw.matrix_basis, shown, atol=1e-6)
+
+
+def test_posing_and_reset_leave_rotation_modes_alone(imported):
+    from avatars import tiny_poses
+
+    rig = imported.armature
+    modes = dict(zip(("root", "neck", "jaw"), ("QUATERNION", "AXIS_ANGLE", "YXZ"), strict=True))
+    for name, mode in modes.items():
+        rig.pose.bones[name].rotation_mode = mode
+    pose = tiny_poses()["all"]
+    set_pose(rig, pose)
+    found = evaluated_pose(rig.evaluated_get(bpy.context.evaluated_depsgraph_get()))
+    for field, value in vars(pose).items():
+        np.testing.assert_allclose(getattr(found, field), value, atol=1e-6, err_msg=field)
+    bpy.ops.likeness.reset_pose()
+    found = evaluated_pose(rig.evaluated_get(bpy.context.evaluated_depsgraph_get()))
+    assert not any(np.any(value) for value in vars(found).values())
+    assert {name: rig.pose.bones[name].rotation_mode for name in modes} == modes
+
+
+def test_a_keyed_pose_has_curves_of_one_rotation_mode_per_joint(imported):
+    """Those of another mode would move nothing, and come back when somebody changes the mode."""
+    from avatars import tiny_poses
+
+    imported.armature.pose.bones["jaw"].rotation_mode = "XYZ"
+    for frame, name in enumerate(("rest", "jaw", "all"), 1):
+        key_pose(imported.armature, tiny_poses()[name], frame)
+    (layer,) = imported.armature.animation_data.action.layers
+    paths = {curve.data_path for curve in layer.strips[0].channelbags[0].fcurves}
+    assert {path for path in paths if "jaw" in path} == {'pose.bones["jaw"].rotation_euler'}
+    assert {path for path in paths if "neck" in path} == {'pose.bones["neck"].rotation_quaternion'}
 
 
 def test_without_an_avatar_buttons_are_off():
