@@ -2,6 +2,10 @@
 
 Blender's drivers deform the mesh by themselves; only the decoder's global network needs Python. It is evaluated when
 a frame changes, for a render as for the viewport, and when anything in the scene has changed that may have moved a rig.
+
+A rig that was duplicated shares its weights with the original, as it shares materials, until it is made independent.
+Those weights follow one of the two: if both wrote them in turns, they would never come to rest, for in Cycles each
+writing is a change that calls for the next.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     depsgraph : bpy.types.Depsgraph
         Evaluated; of the viewport or of a render.
     """
-    for rig in _rigs():
+    for rig in _followed(depsgraph):
         evaluated = rig.evaluated_get(depsgraph)
         if not evaluated.is_evaluated:
             continue
@@ -48,6 +52,37 @@ def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 def shown_image(armature: bpy.types.Armature) -> bpy.types.Image | None:
     """The weights image that an avatar's materials read now; None if the user has deleted them."""
     return next((node.image for node in _lookups(armature)), None)
+
+
+def sharing(rig: bpy.types.Object) -> list[bpy.types.Object]:
+    """The other rigs whose look is this rig's, because one is a duplicate of the other."""
+    image = shown_image(rig.data)
+    if image is None:
+        return []
+    return [other for other in _rigs() if other != rig and shown_image(other.data) == image]
+
+
+def _followed(depsgraph: bpy.types.Depsgraph) -> Iterator[bpy.types.Object]:
+    """Rigs that weights follow: of those that share theirs, the first that is shown.
+
+    The first is by name, and Blender names copies so that they come after what they were copied from.
+    """
+    groups: dict[int, list[bpy.types.Object]] = {}
+    for rig in _rigs():
+        image = shown_image(rig.data)
+        if image is not None:
+            groups.setdefault(image.session_uid, []).append(rig)
+    for group in groups.values():
+        yield group[0] if len(group) == 1 else next((rig for rig in group if _is_shown(rig, depsgraph)), group[0])
+
+
+def _is_shown(rig: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bool:
+    """Whether a render has a rig; in viewports whether any has it, so that windows with two scenes do not disagree."""
+    if depsgraph.mode == "RENDER":
+        graphs = [depsgraph]
+    else:
+        graphs = [layer.depsgraph for scene in bpy.data.scenes for layer in scene.view_layers]
+    return any(graph is not None and rig.evaluated_get(graph).is_evaluated for graph in graphs)
 
 
 def _rigs() -> Iterator[bpy.types.Object]:

@@ -1,4 +1,4 @@
-"""What a user can ask for: import, reset, key, set up the scene."""
+"""What a user can ask for: import, reset, key, make a copy independent, set up the scene."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from bpy_extras.io_utils import ImportHelper, poll_file_object_drop
 from ..backend.likeness.errors import LikenessError
 from .armature import PROPERTY
 from .decoder import is_avatar
+from .duplicates import make_independent
 from .importing import import_file
+from .live import sharing
 from .posing import key_current, reset_pose
 from .scene import is_set_up, set_up
 
@@ -137,6 +139,39 @@ class LIKENESS_OT_key_all(_AvatarOperator):
         return {"FINISHED"}
 
 
+class LIKENESS_OT_make_independent(_AvatarOperator):
+    """Give a duplicated avatar a look of its own."""
+
+    bl_idname = "likeness.make_independent"
+    bl_description = (
+        "Give the avatar materials of its own, so that its look follows its own sliders and joints; "
+        "duplicates share the original's until then"
+    )
+    bl_label = "Make Independent"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There must be an avatar that shares its look, and that can be changed."""
+        rig = active_rig(context)
+        if rig is None:
+            return super().poll(context)
+        if not sharing(rig):
+            cls.poll_message_set("No other avatar shares this avatar's look")
+            return False
+        if any(block.library or block.override_library for block in (rig, rig.data)):
+            cls.poll_message_set("The avatar comes from another file; make it local to make it independent")
+            return False
+        if context.mode not in ("OBJECT", "POSE"):
+            cls.poll_message_set("Switch to Object Mode or Pose Mode to make the avatar independent")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Make independent."""
+        make_independent(context, active_rig(context))
+        return {"FINISHED"}
+
+
 class LIKENESS_OT_set_up_scene(_AvatarOperator):
     """Change the render settings that would spoil the avatar's look."""
 
@@ -170,6 +205,7 @@ CLASSES = (
     IO_FH_likeness,
     LIKENESS_OT_reset_pose,
     LIKENESS_OT_key_all,
+    LIKENESS_OT_make_independent,
     LIKENESS_OT_set_up_scene,
 )
 

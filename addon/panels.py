@@ -6,10 +6,12 @@ import bpy
 
 from .armature import PROPERTY
 from .handles import FACE
+from .live import sharing
 from .nearest import NEAREST_ONLY
 from .operators import (
     IMPORT_SCENE_OT_likeness,
     LIKENESS_OT_key_all,
+    LIKENESS_OT_make_independent,
     LIKENESS_OT_reset_pose,
     LIKENESS_OT_set_up_scene,
     active_rig,
@@ -33,6 +35,11 @@ def draw_avatar(layout: bpy.types.UILayout, context: bpy.types.Context, rig: bpy
         box = layout.box()
         box.label(text="Colors will differ from the avatar's", icon="ERROR")
         box.operator(LIKENESS_OT_set_up_scene.bl_idname)
+    others = sharing(rig)
+    if others:
+        box = layout.box()
+        box.label(text=f"Shares its look with {others[0].name}", icon="LINKED")
+        box.operator(LIKENESS_OT_make_independent.bl_idname)
     row = layout.row(align=True)
     row.operator(LIKENESS_OT_reset_pose.bl_idname, icon="LOOP_BACK")
     row.operator(LIKENESS_OT_key_all.bl_idname, icon="KEY_HLT")
