@@ -5,10 +5,10 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from ..backend.likeness.asset.invariants import corrective_name
 from ..backend.likeness.asset.layered import LayeredAvatar
 from ..backend.likeness.rig import POSED_JOINTS
 from .handles import FACE
-from .mesh import corrective_name
 
 ROTATION_ENTRIES = (
     ("-2*(y*y+z*z)", "2*(x*y-w*z)", "2*(x*z+w*y)"),

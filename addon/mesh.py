@@ -6,18 +6,13 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
+from ..backend.likeness.asset.invariants import target_names
 from ..backend.likeness.asset.layered import LayeredAvatar
-from ..backend.likeness.rig import AVATAR_JOINTS, POSED_JOINTS
+from ..backend.likeness.rig import AVATAR_JOINTS
 from .axes import to_blender
 
 SHAPE_KEY_RANGE = 10.0
 """Blender clamps driven values, too, to a key's range; this is far beyond any weight and its greatest limit."""
-
-
-def corrective_name(entry: int) -> str:
-    """Name of the shape key for a corrective feature, such as ``jaw R[1,2]``."""
-    joint, row, column = np.unravel_index(entry, (len(POSED_JOINTS), 3, 3))
-    return f"{POSED_JOINTS[joint]} R[{row},{column}]"
 
 
 def create_mesh(name: str, avatar: LayeredAvatar, materials: list[bpy.types.Material]) -> bpy.types.Object:
@@ -51,26 +46,11 @@ def create_mesh(name: str, avatar: LayeredAvatar, materials: list[bpy.types.Mate
     for material in materials:
         mesh.materials.append(material)
     target = bpy.data.objects.new(name, mesh)
-    _add_shape_keys(
-        target,
-        rest,
-        {
-            **dict(
-                zip(
-                    avatar.expression_names,
-                    welded([layer.expression_targets for layer in avatar.layers], 1),
-                    strict=True,
-                )
-            ),
-            **dict(
-                zip(
-                    (corrective_name(int(entry)) for entry in avatar.corrective_entries),
-                    welded([layer.corrective_targets for layer in avatar.layers], 1),
-                    strict=True,
-                )
-            ),
-        },
-    )
+    displacements = [
+        *welded([layer.expression_targets for layer in avatar.layers], 1),
+        *welded([layer.corrective_targets for layer in avatar.layers], 1),
+    ]
+    _add_shape_keys(target, rest, dict(zip(target_names(avatar), displacements, strict=True)))
     _add_vertex_groups(target, welded([layer.skin_weights for layer in avatar.layers]))
     return target
 

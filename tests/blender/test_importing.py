@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 import numpy as np
 import pytest
-from avatars import tiny_avatar, tiny_poses
+from avatars import CORRECTIVES, tiny_avatar, tiny_poses
 from bl_ext.dev.likeness.addon import importing
 from bl_ext.dev.likeness.addon.axes import from_blender, to_blender
 from bl_ext.dev.likeness.addon.posing import evaluated_pose, reset_pose, set_pose
+from likeness.asset.invariants import check_names, corrective_name
+from likeness.rig import corrective_features
 from likeness.runtime.deform import deform
 
 
@@ -104,15 +108,28 @@ def test_correctives_follow_constraints_and_euler_angles(imported):
     jaw = imported.armature.pose.bones["jaw"]
     jaw.rotation_mode = "XYZ"
     jaw.rotation_euler = (0.4, 0, 0)
-    key = evaluated(imported.mesh).data.shape_keys.key_blocks["jaw R[1,2]"]
+    key = evaluated(imported.mesh).data.shape_keys.key_blocks["corrective_jaw_12"]
     assert key.value == pytest.approx(-np.sin(0.4), abs=1e-6)
     jaw.rotation_euler = (0, 0, 0)
     constraint = jaw.constraints.new("LIMIT_ROTATION")
     constraint.use_limit_x = True
     constraint.min_x = constraint.max_x = 0.4
     constraint.owner_space = "LOCAL"
-    key = evaluated(imported.mesh).data.shape_keys.key_blocks["jaw R[1,2]"]
+    key = evaluated(imported.mesh).data.shape_keys.key_blocks["corrective_jaw_12"]
     assert key.value == pytest.approx(-np.sin(0.4), abs=1e-6)
+
+
+def test_an_expression_may_have_any_name_that_a_file_allows(avatar):
+    names = ("jaw R[1,2]", 'neck "R"', "value\\")
+    check_names(names)
+    made = importing.create_avatar(bpy.context, replace(avatar, expression_names=names), "Odd")
+    pose = tiny_poses()["all"]
+    set_pose(made.armature, pose)
+    keys = evaluated(made.mesh).data.shape_keys.key_blocks
+    np.testing.assert_allclose([keys[name].value for name in names], pose.expression, atol=1e-6)
+    assert [key.name for key in keys] == ["Basis", *names, *(corrective_name(entry) for entry in CORRECTIVES)]
+    expected = corrective_features(pose.joint_rotations)[list(CORRECTIVES)]
+    np.testing.assert_allclose([keys[corrective_name(entry)].value for entry in CORRECTIVES], expected, atol=1e-6)
 
 
 def test_sliders_have_the_avatars_ranges(imported, avatar):
