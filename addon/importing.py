@@ -77,7 +77,7 @@ def create_avatar(context: bpy.types.Context, avatar: LayeredAvatar, name: str) 
     name : str
         Name of the collection and of what is made; Blender adds a number where it is taken.
     """
-    with _all_or_nothing():
+    with _all_or_nothing(context):
         made = _create(context, avatar, name)
     _select(context, made.armature)
     refresh(context.scene, context.evaluated_depsgraph_get())
@@ -119,12 +119,14 @@ def _select(context: bpy.types.Context, rig: bpy.types.Object) -> None:
 
 
 @contextmanager
-def _all_or_nothing() -> Iterator[None]:
-    """Remove, if the block raises, every data-block that it made."""
+def _all_or_nothing(context: bpy.types.Context) -> Iterator[None]:
+    """Remove, if the block raises, every data-block that it made, and make active what was."""
+    active = context.view_layer.objects.active
     before = {block.session_uid for kind in MADE for block in getattr(bpy.data, kind)}
     try:
         yield
     except BaseException:
         made = [block for kind in MADE for block in getattr(bpy.data, kind) if block.session_uid not in before]
         bpy.data.batch_remove(made)
+        context.view_layer.objects.active = active
         raise

@@ -187,10 +187,14 @@ def test_a_failure_half_way_leaves_everything_as_it_was(avatar, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(importing, "drive_shape_keys", fail)
+    bpy.ops.mesh.primitive_cube_add()
+    active = bpy.context.view_layer.objects.active
     before = contents()
     with pytest.raises(MemoryError):
         importing.create_avatar(bpy.context, avatar, "Tiny")
     assert contents() == before
+    assert bpy.context.view_layer.objects.active == active
+    assert bpy.context.selected_objects == [active]
 
 
 def test_render_settings_are_set_up_only_in_an_empty_scene(avatar_file):
