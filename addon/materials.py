@@ -32,8 +32,10 @@ def layer_material(
     # The head throws the solid shadow of its hull: decoding the look for every light would triple what Eevee compiles,
     # to show a shadow that hardly differs.
     material.use_transparent_shadow = False
-    # The look holds its own light; sampling every triangle as a lamp would only add noise to other objects.
-    material.cycles.emission_sampling = "NONE"
+    # Cycles' settings are there only while its add-on is enabled.
+    if hasattr(material, "cycles"):
+        # The look holds its own light; sampling every triangle as a lamp would only add noise to other objects.
+        material.cycles.emission_sampling = "NONE"
     graph = Graph(material.node_tree)
     look = graph.call(decoded, {})
     emission = graph.node("ShaderNodeEmission", {"Color": look["Color"], "Strength": 1.0}).outputs[0]

@@ -1,4 +1,7 @@
-"""Render settings: those without which an avatar looks wrong, and those for comparing pictures pixel by pixel."""
+"""Render settings: those without which an avatar looks wrong, and those for comparing pictures pixel by pixel.
+
+A scene has settings for Cycles only while Cycles' add-on is enabled.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ def is_empty(scene: bpy.types.Scene) -> bool:
 def is_set_up(scene: bpy.types.Scene, layer_count: int) -> bool:
     """Whether a scene shows an avatar's own colours, through all of its layers."""
     view, bounces = scene.view_settings, transparent_bounces(layer_count)
+    cycles = getattr(scene, "cycles", None)
     return (
         view.view_transform == "Standard"
         and view.look == "None"
         and (view.exposure, view.gamma) == (0.0, 1.0)
-        and scene.cycles.transparent_max_bounces >= bounces
-        and scene.cycles.min_transparent_bounces >= bounces
+        and (cycles is None or min(cycles.transparent_max_bounces, cycles.min_transparent_bounces) >= bounces)
     )
 
 
@@ -44,13 +47,14 @@ def set_up(scene: bpy.types.Scene, layer_count: int) -> None:
     scene : bpy.types.Scene
     layer_count : int
     """
-    view, cycles = scene.view_settings, scene.cycles
+    view, cycles = scene.view_settings, getattr(scene, "cycles", None)
     scene.display_settings.display_device = "sRGB"
     view.view_transform, view.look = "Standard", "None"
     view.exposure, view.gamma = 0.0, 1.0
-    bounces = transparent_bounces(layer_count)
-    cycles.transparent_max_bounces = max(cycles.transparent_max_bounces, bounces)
-    cycles.min_transparent_bounces = max(cycles.min_transparent_bounces, bounces)
+    if cycles is not None:
+        bounces = transparent_bounces(layer_count)
+        cycles.transparent_max_bounces = max(cycles.transparent_max_bounces, bounces)
+        cycles.min_transparent_bounces = max(cycles.min_transparent_bounces, bounces)
 
 
 def sample_pixel_centres(scene: bpy.types.Scene, samples: int = 1) -> None:
@@ -62,14 +66,16 @@ def sample_pixel_centres(scene: bpy.types.Scene, samples: int = 1) -> None:
     samples : int
         More than one are spread over the pixel, for pictures that are to be looked at rather than compared.
     """
-    render, cycles = scene.render, scene.cycles
+    render, cycles = scene.render, getattr(scene, "cycles", None)
     render.film_transparent = True
     render.dither_intensity = 0.0
     render.use_motion_blur = False
     render.use_compositing = render.use_sequencer = False
-    scene.eevee.taa_render_samples = cycles.samples = samples
-    cycles.use_adaptive_sampling = cycles.use_denoising = False
-    # Cycles' box is as wide as a pixel whatever its width says; a narrow Gaussian is a point.
-    cycles.pixel_filter_type = "GAUSSIAN" if samples == 1 else "BLACKMAN_HARRIS"
-    cycles.filter_width = 0.01 if samples == 1 else 1.5
+    scene.eevee.taa_render_samples = samples
     render.filter_size = 0.0 if samples == 1 else 1.5
+    if cycles is not None:
+        cycles.samples = samples
+        cycles.use_adaptive_sampling = cycles.use_denoising = False
+        # Cycles' box is as wide as a pixel whatever its width says; a narrow Gaussian is a point.
+        cycles.pixel_filter_type = "GAUSSIAN" if samples == 1 else "BLACKMAN_HARRIS"
+        cycles.filter_width = 0.01 if samples == 1 else 1.5

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import addon_utils
 import bpy
 import numpy as np
 import pytest
-from avatars import CORRECTIVES, tiny_avatar, tiny_poses
+from avatars import CORRECTIVES, tiny_avatar, tiny_camera, tiny_poses
 from bl_ext.dev.likeness.addon import importing
 from bl_ext.dev.likeness.addon.axes import from_blender, to_blender
+from bl_ext.dev.likeness.addon.batch import render_job
+from bl_ext.dev.likeness.addon.jobs import Job
 from bl_ext.dev.likeness.addon.posing import evaluated_pose, reset_pose, set_pose
+from blender_pictures import assert_equal_pictures, load
 from likeness.asset.invariants import check_names, corrective_name
 from likeness.rig import corrective_features
 from likeness.runtime.deform import deform
+from likeness.runtime.render import render
 
 
 def evaluated(thing):
@@ -209,6 +214,26 @@ def test_render_settings_are_set_up_only_in_an_empty_scene(avatar_file):
     assert bpy.context.scene.view_settings.view_transform == "Standard"
     assert bpy.context.scene.cycles.min_transparent_bounces >= 6
     assert not bpy.ops.likeness.set_up_scene.poll()
+
+
+@pytest.fixture
+def no_cycles():
+    """Blender with Cycles' add-on disabled."""
+    addon_utils.disable("cycles")
+    yield
+    addon_utils.enable("cycles")
+
+
+def test_an_avatar_can_be_imported_and_set_up_without_cycles(no_cycles, avatar, avatar_file, tmp_path):
+    scene = bpy.context.scene
+    assert not hasattr(scene, "cycles")
+    assert bpy.ops.import_scene.likeness(filepath=str(avatar_file), set_up_scene="NEVER") == {"FINISHED"}
+    assert bpy.ops.likeness.set_up_scene() == {"FINISHED"}
+    assert not bpy.ops.likeness.set_up_scene.poll()
+    made = importing.ImportedAvatar(scene.objects["Tiny"], scene.objects["Tiny Layers"])
+    pose, camera, path = tiny_poses()["all"], tiny_camera(48), tmp_path / "picture.png"
+    render_job(bpy.context, made, Job(pose, camera, "eevee", path))
+    assert_equal_pictures(load(path), render(avatar, pose, camera))
 
 
 def test_import_needs_object_mode(avatar_file):
