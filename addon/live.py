@@ -138,5 +138,7 @@ def register() -> None:
 def unregister() -> None:
     """Take the handlers out."""
     for handlers, function in _handlers():
-        handlers.remove(function)
+        # Another add-on may have emptied a list.
+        if function in handlers:
+            handlers.remove(function)
     _written.clear()

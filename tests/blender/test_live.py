@@ -135,6 +135,17 @@ def test_stored_decoder_is_the_avatars(imported, avatar):
             np.testing.assert_array_equal(found, expected)
 
 
+def test_the_extension_can_be_disabled_after_another_has_emptied_a_list_of_handlers(extension):
+    bpy.app.handlers.depsgraph_update_post.clear()
+    extension.unregister()
+    try:
+        every = (bpy.app.handlers.frame_change_post, bpy.app.handlers.load_post, bpy.app.handlers.undo_post)
+        assert not any(handler.__module__ == live.__name__ for handlers in every for handler in handlers)
+        assert not hasattr(bpy.types, "LIKENESS_PT_sidebar")
+    finally:
+        extension.register()
+
+
 def test_handlers_come_and_go(extension):
     def ours():
         every = bpy.app.handlers
