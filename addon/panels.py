@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .armature import PROPERTY
+from .decoder import is_avatar
 from .handles import FACE
 from .live import sharing
 from .nearest import NEAREST_ONLY
@@ -95,6 +96,12 @@ class LIKENESS_PT_sidebar(bpy.types.Panel):
             draw_avatar(self.layout, context, rig)
 
 
+def rig_of_armature(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The avatar whose armature's properties are shown; where they are pinned, it need not be the active object."""
+    candidates = (context.object, *context.scene.objects)
+    return next((thing for thing in candidates if is_avatar(thing) and thing.data == context.armature), None)
+
+
 class LIKENESS_PT_armature(bpy.types.Panel):
     """The avatar among its armature's properties."""
 
@@ -110,8 +117,14 @@ class LIKENESS_PT_armature(bpy.types.Panel):
         return isinstance(context.armature, bpy.types.Armature) and PROPERTY in context.armature
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw the avatar."""
-        draw_avatar(self.layout, context, context.object)
+        """Draw the avatar, or why there is none."""
+        rig = rig_of_armature(context)
+        if rig is None:
+            self.layout.label(text="No object of the scene uses this armature", icon="INFO")
+        else:
+            # Buttons must mean the avatar that is drawn, whatever is active.
+            self.layout.context_pointer_set("object", rig)
+            draw_avatar(self.layout, context, rig)
 
 
 CLASSES = (LIKENESS_PT_sidebar, LIKENESS_PT_armature)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import bpy
 import numpy as np
 import pytest
+from bl_ext.dev.likeness.addon.importing import create_avatar
 from bl_ext.dev.likeness.addon.operators import active_rig
+from bl_ext.dev.likeness.addon.panels import rig_of_armature
 from bl_ext.dev.likeness.addon.posing import evaluated_pose, key_pose, set_pose
 from bl_ext.dev.likeness.addon.regions import by_region, label_of, region_of
 from mathutils import Euler
@@ -50,6 +52,19 @@ def test_the_avatar_that_is_meant(imported):
     bpy.ops.mesh.primitive_cube_add()
     assert active_rig(context) == imported.armature
     assert bpy.ops.likeness.reset_pose.poll()
+
+
+def test_pinned_properties_are_those_of_the_avatar_that_has_the_armature(imported, avatar):
+    other = create_avatar(bpy.context, avatar, "Other")
+    bpy.ops.mesh.primitive_cube_add()
+    cube = bpy.context.object
+    for active in (imported.armature, other.armature, cube, None):
+        with bpy.context.temp_override(object=active, armature=imported.armature.data):
+            assert rig_of_armature(bpy.context) == imported.armature
+    armature = imported.armature.data
+    bpy.data.objects.remove(imported.armature)
+    with bpy.context.temp_override(object=cube, armature=armature):
+        assert rig_of_armature(bpy.context) is None
 
 
 def test_key_all_keys_what_a_pose_holds(imported):
