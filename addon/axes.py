@@ -1,4 +1,4 @@
-"""From the run-time's axes (Y up, Z out of the face) to Blender's (Z up, face towards -Y), and back."""
+"""From the run-time's axes (Y up, Z out of the face) to Blender's (Z up, face towards -Y)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,3 @@ def to_blender(vectors: npt.ArrayLike) -> Array:
     """Z-up vectors (..., 3) for Y-up ones."""
     vectors = np.asarray(vectors, np.float32)
     return np.stack([vectors[..., 0], -vectors[..., 2], vectors[..., 1]], -1)
-
-
-def from_blender(vectors: npt.ArrayLike) -> Array:
-    """Y-up vectors (..., 3) for Z-up ones."""
-    vectors = np.asarray(vectors, np.float32)
-    return np.stack([vectors[..., 0], vectors[..., 2], -vectors[..., 1]], -1)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
 
 import bpy
 import numpy as np
@@ -76,11 +75,6 @@ def load_decoder(armature: bpy.types.Armature) -> tuple[Decoder, DecoderShape]:
     slopes = tuple(array(f"slopes_{index}") for index in range(_LINEAR_STEPS - 1))
     shape = DecoderShape(**stored["shape"].to_dict())
     return Decoder(weights, biases, slopes, shape.hidden_size), shape  # type: ignore[arg-type]
-
-
-def avatar_report(armature: bpy.types.Armature) -> dict[str, Any]:
-    """Metrics, provenance and consent statement that came with an avatar."""
-    return json.loads(armature[PROPERTY]["report"])
 
 
 def is_avatar(thing: bpy.types.Object | None) -> bool:

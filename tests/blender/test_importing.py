@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from avatars import CORRECTIVES, tiny_avatar, tiny_camera, tiny_poses
 from bl_ext.dev.likeness.addon import importing
-from bl_ext.dev.likeness.addon.axes import from_blender, to_blender
+from bl_ext.dev.likeness.addon.axes import to_blender
 from bl_ext.dev.likeness.addon.batch import render_job
 from bl_ext.dev.likeness.addon.jobs import Job
 from bl_ext.dev.likeness.addon.posing import evaluated_pose, reset_pose, set_pose
@@ -151,7 +151,7 @@ def test_sliders_have_the_avatars_ranges(imported, avatar):
 def test_bones_stand_where_joints_are(imported, avatar):
     bones = imported.armature.data.bones
     for name, place in zip(("root", "neck", "jaw", "eye_l", "eye_r"), avatar.joints, strict=True):
-        np.testing.assert_allclose(from_blender(bones[name].head_local), place, atol=1e-6)
+        np.testing.assert_allclose(bones[name].head_local, to_blender(place), atol=1e-6)
     assert bones["jaw"].parent == bones["neck"]
     assert bones["body"].parent is None
     assert not bones["face"].use_deform
