@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flame import Ch, pickled
 from likeness.errors import LikenessError
 from likeness.pickled_values import PickledArray, UnsafePickleError, array_of
 from likeness.unpickling import MAXIMUM_STEPS, read_pickle_file, unpickled
@@ -151,6 +152,12 @@ def test_small_files_cannot_ask_for_much_memory_or_time():
     doubled = b"\x80\x02(l" + b"2\x86" * 100 + b"."
     named = b"\x80\x02}N" + b"2\x86" * 100 + b"Ns."
     endless = b"\x80\x02" + b"N0" * MAXIMUM_STEPS + b"."
+    for content, clause in ((many, "own size"), (doubled, "array is needed"), (named, "no name"), (endless, "steps")):
+        assert_refused_with_little(content, clause)
+
+
+def assert_refused_with_little(content: bytes, clause: str) -> None:
+    """A pickle is refused by half a gibibyte and ten seconds of a processor."""
     script = (
         "import resource, sys\n"
         "from likeness.unpickling import unpickled\n"
@@ -161,9 +168,86 @@ def test_small_files_cannot_ask_for_much_memory_or_time():
         "resource.setrlimit(resource.RLIMIT_CPU, (10, 10))\n"
         "try:\n    array_of(unpickled(content))\nexcept UnsafePickleError as told:\n    print(told)\n"
     )
-    for content, clause in ((many, "own size"), (doubled, "array is needed"), (named, "no name"), (endless, "steps")):
-        done = subprocess.run([sys.executable, "-c", script], input=content, capture_output=True, check=False)
-        assert clause in done.stdout.decode(), done.stderr.decode()[-300:]
+    done = subprocess.run([sys.executable, "-c", script], input=content, capture_output=True, check=False)
+    assert clause in done.stdout.decode(), done.stderr.decode()[-300:]
+
+
+def copied(shared: bytes, called: bytes, one: bytes, count: int) -> bytes:
+    """A pickle of a value, number 1 of its memo, and a function, number 2, that ``one`` uses many times."""
+    return b"\x80\x02" + shared + b"q\x01" + called + b"q\x02" + one * count + b"."
+
+
+WHOLE = [b"M" + struct.pack("<H", number) for number in range(20_000)]
+KIND = b"cnumpy\ndtype\n(U\x02u1tR"
+
+
+@pytest.mark.parametrize(
+    ("content", "clause"),
+    [
+        (
+            copied(
+                b"T" + struct.pack("<i", 4 * 9999) + b"a\0\0\0" * 9999,
+                b"cnumpy\ndtype\n(U\x05U9999tRq\x03cnumpy.core.multiarray\nscalar\n",
+                b"h\x02h\x03h\x01\x86R",
+                100_000,
+            ),
+            "39996 bytes",
+        ),
+        (copied(b"(" + b"".join(WHOLE) + b"l", b"c__builtin__\nset\n", b"h\x02h\x01\x85R", 2000), "own size"),
+        (
+            copied(
+                b"(" + b"".join(number + b"N\x86" for number in WHOLE) + b"l",
+                b"c__builtin__\ndict\n",
+                b"h\x02h\x01\x85R",
+                2000,
+            ),
+            "own size",
+        ),
+        (
+            copied(
+                b"}(" + b"".join(b"U\x05%05dN" % number for number in range(len(WHOLE))) + b"u",
+                b"cchumpy.ch\nCh\n",
+                b"h\x02)Rh\x01b",
+                2000,
+            ),
+            "own size",
+        ),
+        (
+            copied(b"B" + struct.pack("<i", 2**20) + bytes(2**20), KIND, KIND + b"(K\x03h\x01NNNtb", 2000),
+            "unknown type",
+        ),
+        (
+            copied(b"N" + b"2\x86" * 100, KIND, b"cnumpy.core.numeric\n_frombuffer\n(C\x00h\x02)h\x01tR", 1),
+            "proper state",
+        ),
+    ],
+    ids=["texts", "sets", "tables", "attributes", "byte orders", "orders"],
+)
+def test_what_is_made_of_one_value_many_times_is_counted(content, clause):
+    assert_refused_with_little(content, clause)
+
+
+def test_attributes_are_those_of_one_object():
+    many = b"\x80\x02cchumpy.ch\nCh\n)R(" + b"N" * 10 + b"tb."
+    assert "chumpy without a proper state" in refusal(many)
+    assert "chumpy without a proper state" in refusal(b"\x80\x02cchumpy.ch\nCh\n)R}K\x01Nsb.")
+
+
+def test_arrays_that_hold_themselves_are_refused():
+    of_objects = b"cnumpy\ndtype\n(U\x02O8tR"
+    array = b"cnumpy.core.multiarray\n_reconstruct\n)Rq\x01(K\x01K\x01\x85" + of_objects + b"\x89]h\x01atb."
+    matrix = b"cscipy.sparse.csc\ncsc_matrix\n)Rq\x01}(U\x06_shapeK\x01K\x01\x86U\x04datah\x01ub."
+    variable = b"cchumpy.ch\nCh\n)Rq\x01}U\x01xcnumpy.core.multiarray\n_reconstruct\n)R(K\x01K\x01\x85"
+    variable += of_objects + b"\x89]h\x01atbsb."
+    for circle in (array, matrix, variable):
+        assert "inside one another" in refusal(b"\x80\x02" + circle)
+
+
+def test_an_array_may_be_wrapped_as_often_as_files_do():
+    for inner in (Ch(np.eye(3)), sparse.csc_matrix(np.eye(3))):
+        wrapped = np.empty(1, object)
+        wrapped[0] = inner
+        np.testing.assert_array_equal(array_of(unpickled(pickled({"a": wrapped}))["a"]), np.eye(3))
 
 
 @pytest.mark.parametrize(
@@ -182,6 +266,13 @@ def test_a_sparse_matrix_must_fit_together(field, value):
     matrix = sparse.csc_matrix(np.array([[1.0, 0, 2], [0, 3, 0]]))
     setattr(matrix, field, value)
     assert "sparse" in refusal(pickle.dumps(matrix))
+
+
+def test_a_sparse_matrix_whose_counts_wrap_round_writes_nowhere():
+    matrix = sparse.csc_matrix(np.array([[1.0, 0, 2], [0, 3, 0]]))
+    # Differences of 2^63 - 1 twice and 5: with 64 bits they add up to the three places that there are.
+    matrix.indptr = np.array([0, 2**63 - 1, -2, 3])
+    assert_refused_with_little(pickle.dumps(matrix), "parts disagree")
 
 
 def test_a_file_is_refused_in_one_sentence_with_its_name(tmp_path: Path):

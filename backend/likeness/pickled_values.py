@@ -18,6 +18,12 @@ MAXIMUM_DIMENSIONS = 8
 MAXIMUM_EXTENT = 2**31
 MAXIMUM_SPARSE_CELLS = 4_000_000
 MAXIMUM_LIST_NUMBERS = 100_000
+MAXIMUM_DEPTH = 3
+"""Most values that an array may be wrapped in; files have a sparse matrix in an array of one object, which are two."""
+MAXIMUM_SCALAR_BYTES = 64
+
+_ENTRY_BYTES = 64
+"""About what an entry of a table or a set takes."""
 
 _PLAIN_TYPE = re.compile(r"[<>|=]?(?:[fiu][1248]|b1|S\d{1,4}|U\d{1,4})")
 
@@ -77,7 +83,9 @@ class PickledType:
         """Take the state (version, byte order, subtype, names, fields, ...) that NumPy pickles after a type."""
         if not isinstance(state, tuple) or len(state) < 5 or any(part is not None for part in state[2:5]):
             raise UnsafePickleError("holds a structured array")
-        self.order = state[1] if isinstance(state[1], str) else str(state[1], "latin-1")
+        if not isinstance(state[1], str | bytes) or len(state[1]) > 1:
+            raise UnsafePickleError("holds an array of an unknown type")
+        self.order = state[1] if isinstance(state[1], str) else state[1].decode("latin-1")
 
 
 @dataclass
@@ -109,13 +117,20 @@ class PickledObject:
     kind: str
     state: dict[str, Any] = field(default_factory=dict)
 
-    def set_state(self, state: Any) -> None:
+    def set_state(self, state: Any, budget: Budget) -> None:
         """Take attributes; a pair (attributes, slots) is what some Python versions write."""
         parts = state if isinstance(state, tuple) else (state,)
+        if len(parts) > 2:
+            raise UnsafePickleError(f"holds a {self.kind} without a proper state")
         for part in parts:
-            if part is not None and not isinstance(part, dict):
+            if part is None:
+                continue
+            if not isinstance(part, dict):
                 raise UnsafePickleError(f"holds a {self.kind} without a proper state")
-            self.state.update({str(name): value for name, value in (part or {}).items()})
+            budget.spend(_ENTRY_BYTES * len(part))
+            if not all(isinstance(name, str) for name in part):
+                raise UnsafePickleError(f"holds a {self.kind} without a proper state")
+            self.state.update(part)
 
 
 @dataclass(frozen=True)
@@ -155,32 +170,41 @@ def _shape(shape: Any) -> tuple[int, ...]:
     return shape
 
 
-def array_of(value: Any) -> np.ndarray:
+def array_of(value: Any, depth: int = 0) -> np.ndarray:
     """The numbers of a pickled array, scalar, nested list, sparse matrix (made dense) or chumpy variable.
 
     A sparse matrix of scipy is ``data`` with, for ``csc`` and ``csr``, ``indices`` of the minor axis and ``indptr``
     of the major one, or with ``row`` and ``col`` (later: ``coords``) for ``coo``; a chumpy ``Ch`` holds its value as
     ``x``.
 
+    Parameters
+    ----------
+    value : Any
+        What :func:`likeness.unpickling.unpickled` gives.
+    depth : int
+        How many values the array is wrapped in already.
+
     Raises
     ------
     UnsafePickleError
-        If the value is none of these.
+        If the value is none of these, or wrapped in more than :data:`MAXIMUM_DEPTH` values, as one that holds itself.
     """
+    if depth > MAXIMUM_DEPTH:
+        raise UnsafePickleError("holds arrays inside one another without an end")
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, PickledArray) and value.values is not None:
         return value.values
     if isinstance(value, PickledArray) and value.items is not None and len(value.items) == 1:
-        return array_of(value.items[0])
+        return array_of(value.items[0], depth + 1)
     if isinstance(value, PickledObject):
         if value.kind == "chumpy":
             # A variable of a variable is not how models are stored, and a circle of them would never end.
             if isinstance(inner := value.state.get("x"), PickledObject):
                 raise UnsafePickleError(f"holds a chumpy variable of a {inner.kind}")
-            return array_of(inner)
+            return array_of(inner, depth + 1)
         if value.kind in _SPARSE:
-            return _dense(value)
+            return _dense(value, depth + 1)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return np.asarray(value)
     if isinstance(value, list | tuple):
@@ -204,23 +228,26 @@ def _array_of_list(value: list[Any] | tuple[Any, ...]) -> np.ndarray:
     raise UnsafePickleError("holds a list where an array is needed")
 
 
-def _dense(value: PickledObject) -> np.ndarray:
+def _dense(value: PickledObject, depth: int) -> np.ndarray:
     """A sparse matrix with all its zeros; entries that are there twice are added, as scipy does."""
     shape = value.state.get("_shape", value.state.get("shape"))
     if not isinstance(shape, tuple) or len(shape) != 2 or math.prod(_shape(shape)) > MAXIMUM_SPARSE_CELLS:
         raise UnsafePickleError("holds a sparse matrix of an impossible shape")
-    data = array_of(value.state.get("data"))
+    data = array_of(value.state.get("data"), depth)
     if value.kind == "coo":
         pair = value.state.get("coords", (value.state.get("row"), value.state.get("col")))
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise UnsafePickleError("holds a sparse matrix without its places")
-        row, column = (array_of(part) for part in pair)
+        row, column = (array_of(part, depth) for part in pair)
     else:
-        minor, starts = array_of(value.state.get("indices")), array_of(value.state.get("indptr"))
+        minor, starts = (array_of(value.state.get(name), depth) for name in ("indices", "indptr"))
         major_length = shape[1] if value.kind == "csc" else shape[0]
         _check_whole(minor, starts)
+        # Looked at before differences are taken: those of huge numbers wrap round, and NumPy trusts what it repeats by.
+        if starts.shape != (major_length + 1,) or starts.min() < 0 or starts.max() > len(minor):
+            raise UnsafePickleError("holds a sparse matrix whose parts disagree")
         counts = np.diff(starts.astype(np.int64))
-        if starts.shape != (major_length + 1,) or (counts < 0).any() or starts[0] != 0 or starts[-1] != len(minor):
+        if (counts < 0).any() or starts[0] != 0 or starts[-1] != len(minor):
             raise UnsafePickleError("holds a sparse matrix whose parts disagree")
         major = np.repeat(np.arange(major_length), counts)
         row, column = (minor, major) if value.kind == "csc" else (major, minor)
@@ -260,12 +287,19 @@ def _array_from_buffer(arguments: tuple[Any, ...], budget: Budget) -> np.ndarray
     if len(arguments) != 4 or not isinstance(arguments[1], PickledType):
         raise UnsafePickleError("holds an array without a proper state")
     content, kind, shape, order = arguments
-    return array_from(content, kind, shape, str(order), budget)
+    # Not text made of it: that of lists of lists of one list would fill any memory.
+    if order not in ("C", "F"):
+        raise UnsafePickleError("holds an array without a proper state")
+    return array_from(content, kind, shape, order, budget)
 
 
 def _scalar(arguments: tuple[Any, ...], budget: Budget) -> Any:
     if len(arguments) != 2 or not isinstance(arguments[0], PickledType):
         raise UnsafePickleError("holds a number without a type")
+    size = arguments[0].dtype().itemsize
+    if size > MAXIMUM_SCALAR_BYTES:
+        raise UnsafePickleError(f"holds a single value of {size} bytes")
+    budget.spend(size)
     return array_from(arguments[1], arguments[0], (), "C", budget)[()]
 
 
@@ -287,16 +321,22 @@ def _no_bytes(arguments: tuple[Any, ...], _: Budget) -> bytes:
     return b""
 
 
-def _set(arguments: tuple[Any, ...], _: Budget) -> set[Any]:
+def _set(arguments: tuple[Any, ...], budget: Budget) -> set[Any]:
     items = arguments[0] if arguments else []
-    if not isinstance(items, list | tuple) or any(not isinstance(item, str | bytes | int) for item in items):
+    if not isinstance(items, list | tuple):
+        raise UnsafePickleError("holds a set of something else than names and numbers")
+    budget.spend(_ENTRY_BYTES * len(items))
+    if any(not isinstance(item, str | bytes | int) for item in items):
         raise UnsafePickleError("holds a set of something else than names and numbers")
     return set(items)
 
 
-def _dictionary(arguments: tuple[Any, ...], _: Budget) -> dict[Any, Any]:
+def _dictionary(arguments: tuple[Any, ...], budget: Budget) -> dict[Any, Any]:
     pairs = arguments[0] if arguments else []
-    fine = isinstance(pairs, list) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs)
+    if not isinstance(pairs, list):
+        raise UnsafePickleError("holds a table of something else than named values")
+    budget.spend(_ENTRY_BYTES * len(pairs))
+    fine = all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs)
     if not fine or any(not isinstance(pair[0], str | bytes | int) for pair in pairs):
         raise UnsafePickleError("holds a table of something else than named values")
     return {pair[0]: pair[1] for pair in pairs}

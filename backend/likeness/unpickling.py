@@ -267,9 +267,9 @@ class _Machine:
 
     def _build(self) -> None:
         state, target = self._stack.pop(), self._stack[-1]
-        if isinstance(target, PickledArray):
+        if isinstance(target, PickledArray | PickledObject):
             target.set_state(state, self._budget)
-        elif isinstance(target, PickledType | PickledObject):
+        elif isinstance(target, PickledType):
             target.set_state(state)
         elif isinstance(target, dict) and isinstance(state, dict):
             # An OrderedDict's own attributes, which say nothing about what it holds.
