@@ -21,6 +21,7 @@ from likeness.capture.storage import (
 from likeness.errors import LikenessError
 from likeness.head.model import HeadModel
 from likeness.head.standin import standin
+from likeness.head.storage import NEVER_EMPTY, REGIONS
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
@@ -44,7 +45,7 @@ def tetrahedron_head() -> HeadModel:
         faces=np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]], np.int32),
         uv=np.zeros((3, 2), np.float32),
         faces_uv=np.zeros((4, 3), np.int32),
-        regions={"skin": np.ones(4, bool)},
+        regions={name: np.full(4, name in NEVER_EMPTY) for name in REGIONS},
         landmark_triangles=np.zeros((468, 3), np.int32),
         landmark_barycentrics=np.full((468, 3), 1 / 3, np.float32),
         iris_distance=0.01,

@@ -49,7 +49,8 @@ class HeadModel:
         Texture corners of each triangle.
     regions : dict of str to (F,) bool
         Named sets of triangles. Always there: ``skin`` (outer skin), ``face`` (the front of the skin: brow to chin, ear
-        to ear), ``mouth`` (inner mouth, gums, tongue), ``teeth``, ``eyes`` (eyeballs), ``neck``.
+        to ear), ``mouth`` (inner mouth, gums, tongue), ``teeth``, ``eyes`` (eyeballs), ``neck``; all but the first two
+        may be empty.
     landmark_triangles : (468, 3) int32
         Vertices that carry each point of MediaPipe's face mesh.
     landmark_barycentrics : (468, 3) float32
