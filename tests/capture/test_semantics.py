@@ -89,6 +89,13 @@ def test_a_missing_wrong_or_strayed_picture_of_labels_is_named(written: Path, tm
     assert "out of the capture's folder" in refusal(written)
 
 
+def test_a_picture_of_labels_that_links_to_itself_is_named(written: Path):
+    place = written / FOLDER / "00001.png"
+    place.unlink()
+    place.symlink_to(place.name)
+    assert "00001.png" in refusal(written)
+
+
 def test_numbers_of_no_class_are_refused_when_they_are_read(written: Path):
     Image.fromarray(np.full_like(labels(0), len(CLASSES))).save(written / FOLDER / "00000.png")
     with pytest.raises(LikenessError, match=r"00000\.png holds class 19"):

@@ -416,6 +416,23 @@ def test_a_path_that_leaves_the_folder_is_refused(written: Path, path: str) -> N
     assert "out of the capture's folder" in message
 
 
+@pytest.mark.parametrize("field", ["frames", "mattes"])
+@pytest.mark.parametrize("part", ["\ud800", "\0", "a\nb", "\u00e9" * 200, "a" * 251])
+def test_a_name_that_no_file_can_have_is_refused(written: Path, field: str, part: str) -> None:
+    names = [f"{field}/00000.png", f"{field}/{part}.png", f"{field}/00002.png"]
+    edit_description(written, **{field: names})
+    message = refusal(written)
+    assert f"'{field}'" in message
+    assert "file name" in message
+
+
+@pytest.mark.parametrize("name", ["frames/00001.png", "mattes/00001.png", "parameters.safetensors", "head.safetensors"])
+def test_a_link_to_itself_is_refused(written: Path, name: str) -> None:
+    (written / name).unlink()
+    (written / name).symlink_to((written / name).name)
+    assert name in refusal(written)
+
+
 @pytest.mark.parametrize("name", ["frames/00000.png", "parameters.safetensors", "head.safetensors"])
 def test_a_link_that_leaves_the_folder_is_refused(written: Path, name: str) -> None:
     outside = written.parent / Path(name).name

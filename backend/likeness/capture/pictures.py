@@ -68,9 +68,10 @@ def check_picture(path: Path, mode: str, size: tuple[int, int]) -> None:
     LikenessError
         If the picture is missing, damaged, or of another size or kind than ``mode`` and ``size`` say.
     """
-    if path.exists() and not path.is_file():
-        raise LikenessError(f"{path} is no ordinary file; make the capture again.")
     try:
+        # Here already, for opening a pipe would wait for ever.
+        if path.exists() and not path.is_file():
+            raise LikenessError(f"{path} is no ordinary file; make the capture again.")
         with Image.open(path, formats=(_format(path),)) as image:
             found, found_mode = image.size, image.mode
     except FileNotFoundError:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..errors import LikenessError
+from .formats.fields import lies_in
 from .model import Capture
 from .pictures import Picture, check_picture, read_picture
 
@@ -109,7 +110,7 @@ def check_classes(labels: np.ndarray, origin: Path) -> None:
 
 def _check(capture: Capture, name: str) -> None:
     path = capture.folder / name
-    if not path.resolve().is_relative_to(capture.folder.resolve()):
+    if not lies_in(capture.folder, path):
         raise LikenessError(f"{path} leads out of the capture's folder; copy the labels into it, or remove {FOLDER}.")
     if not path.is_file():
         raise LikenessError(f"{path} is missing; label every frame, or remove the folder {FOLDER}.")

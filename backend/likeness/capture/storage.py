@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from ..head.model import HeadModel
 from ..head.storage import load_head, save_head
 from ..tensors import read_tensors
 from .checks import MAXIMUM_FRAMES, check_fields
+from .formats.fields import is_file_name, leads_inside
 from .model import Capture
 from .pictures import MAXIMUM_SIDE, Picture, check_picture, read_picture, write_picture
 from .semantics import check_semantics, semantics_names
@@ -416,9 +417,9 @@ def _texts_of(value: Any) -> list[str]:
 
 def _inside(folder: Path, name: str, field: str) -> Path:
     """The path of a file that a capture names, which must lie in its folder, links followed."""
-    parts = PurePosixPath(name)
-    outside = parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name or "\0" in name
-    if outside or not (folder / name).resolve().is_relative_to(folder.resolve()):
+    if not is_file_name(name):
+        raise LikenessError(f"{field}: {name!r} is not a file name that every system can hold; make the capture again.")
+    if not leads_inside(folder, name):
         raise LikenessError(f"{field}: {name!r} leads out of the capture's folder; copy the file into the folder.")
     return folder / name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 from unicodedata import category
 
 import numpy as np
@@ -115,15 +115,25 @@ def inner_path(folder: Path, origin: str, table: dict[str, Any], name: str) -> P
         If the field is missing or leads out of the folder.
     """
     told = table.get(name)
-    if not isinstance(told, str) or not 0 < len(told) <= MAXIMUM_PATH or _NO_NAME & {*map(category, told)}:
+    if not is_file_name(told):
         raise LikenessError(f"{origin}: field {name!r} is not a file name.")
-    parts = PurePosixPath(told)
-    if any(len(part.encode()) > MAXIMUM_NAME for part in parts.parts):
-        raise LikenessError(f"{origin}: field {name!r} is not a file name.")
-    outside = parts.is_absolute() or ".." in parts.parts or "\\" in told or ":" in told
-    if outside or not lies_in(folder, folder / told):
+    if not leads_inside(folder, told):
         raise LikenessError(f"{origin}: field {name!r} leads out of the data set's folder; copy the file into it.")
     return folder / told
+
+
+def is_file_name(told: Any) -> TypeGuard[str]:
+    """Whether a value is a path that every system can hold: no control characters, no part of too many bytes."""
+    if not isinstance(told, str) or not 0 < len(told) <= MAXIMUM_PATH or _NO_NAME & {*map(category, told)}:
+        return False
+    return all(len(part.encode()) <= MAXIMUM_NAME for part in PurePosixPath(told).parts)
+
+
+def leads_inside(folder: Path, told: str) -> bool:
+    """Whether a path that a file tells stays in a folder, on every system and links followed."""
+    parts = PurePosixPath(told)
+    outside = parts.is_absolute() or ".." in parts.parts or "\\" in told or ":" in told
+    return not outside and lies_in(folder, folder / told)
 
 
 def lies_in(folder: Path, path: Path) -> bool:
