@@ -30,8 +30,21 @@ MAXIMUM_TEXT_BYTES = 4096
 
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, IndexError, TypeError, NotImplementedError,
-    RuntimeError, OverflowError, AttributeError, SyntaxError, tokenize.TokenError,
+    RuntimeError, OverflowError, AttributeError, SyntaxError, tokenize.TokenError, MemoryError,
 )  # fmt: skip
+"""What libraries raise at damage; MemoryError comes from Python's parser, at an array's header that nests deeply."""
+
+
+def check_compression(archive: zipfile.ZipFile, name: str) -> None:
+    """Make sure that a zip's member is stored or deflated; NumPy and PyTorch write nothing else.
+
+    Raises
+    ------
+    ValueError
+        If it is compressed by another library, each of which has its own ways to fail.
+    """
+    if archive.getinfo(name).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"holds {name} in a compression that no file of arrays has")
 
 
 def read_array_file(path: Path, kind: str, maximum_bytes: int = MAXIMUM_MEMBER_BYTES) -> Any:
@@ -202,6 +215,7 @@ def _member(archive: zipfile.ZipFile, name: str, maximum_bytes: int) -> bytes:
     """A member of a zip, never more of it than allowed, whatever its header promises."""
     if archive.NameToInfo[name].file_size > maximum_bytes:
         raise ValueError(f"holds {name} of {archive.NameToInfo[name].file_size} bytes")
+    check_compression(archive, name)
     with archive.open(name) as stream:
         content = stream.read(maximum_bytes + 1)
     if len(content) > maximum_bytes:
@@ -235,10 +249,12 @@ def _npy(content: bytes) -> Any:
 
 
 def _unusable(path: Path, kind: str, error: Exception) -> LikenessError:
-    clause = " ".join(str(error.args[0] if error.args else "").split()).rstrip(".")
+    clause = " ".join(str(error.args[0] if error.args else type(error).__name__).split()).rstrip(".")[:_MAXIMUM_CLAUSE]
     # Our own clauses have a verb; what a library says is put after one.
     told = clause if isinstance(error, UnsafePickleError) or clause.startswith(_VERBS) else f"is damaged ({clause})"
     return LikenessError(f"{path} is not opened as {kind}: it {told}; take the original file.")
 
 
+_MAXIMUM_CLAUSE = 200
+"""Characters of what a library says; NumPy repeats a whole header."""
 _VERBS = ("holds ", "is ", "was ", "uses ", "asks ")
