@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 from likeness.errors import LikenessError
 from likeness.head.ict import IDENTITY_MODES, JAW_OPEN_ANGLE, SCLERA_BACK, UNIT, load_ict
-from likeness.head.ict_files import CORNERS, POLYGONS, TRIANGLES, VERTICES, read_npz
+from likeness.head.ict_files import (
+    CORNERS,
+    MAXIMUM_IDENTITIES,
+    MAXIMUM_SETTINGS_BYTES,
+    PARTS,
+    POLYGONS,
+    TRIANGLES,
+    VERTICES,
+    read_checkout,
+    read_npz,
+)
 from likeness.head.model import HeadModel
 from likeness.head.storage import check_head
 from likeness.rig import JOINTS, Pose
@@ -166,6 +176,7 @@ def test_sizes_alone_are_accepted(tmp_path, blank):
         ("tris_uv", np.full((TRIANGLES, 3), -1, np.int32), "triangles_uv of ICT-FaceKit points outside"),
         ("quads", np.full((POLYGONS, 4), -2, np.int32), "polygons of ICT-FaceKit points outside"),
         ("uv", np.zeros(CORNERS, np.float32), "uv is float32"),
+        ("v_template", np.full((VERTICES, 3), 1e300), "template of ICT-FaceKit reaches 1e"),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path, blank, field, value, told):
@@ -221,12 +232,59 @@ def test_an_array_that_promises_more_than_the_file_takes_no_memory(tmp_path, bla
         load_ict(tmp_path / "huge.npz")
 
 
+def test_many_identities_take_no_memory(tmp_path, blank):
+    deflated = tmp_path / "many.npz"
+    np.savez_compressed(deflated, **{**blank, "shape": np.zeros((MAXIMUM_IDENTITIES + 1, VERTICES, 3), np.float16)})
+    with pytest.raises(LikenessError, match=r"shape is float16 of the shape \(129, "):
+        load_ict(deflated)
+    wide = np.dtype(np.longdouble)
+    if wide.itemsize > 8:  # Not on every system.
+        np.savez_compressed(deflated, **{**blank, "shape": np.zeros((2, VERTICES, 3), wide)})
+        with pytest.raises(LikenessError, match=f"shape is {wide}"):
+            load_ict(deflated)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_in_another_compression_is_refused(tmp_path, blank, compression):
+    np.savez(tmp_path / "stored.npz", **blank)
+    with zipfile.ZipFile(tmp_path / "stored.npz") as old, zipfile.ZipFile(tmp_path / "a.npz", "w", compression) as new:
+        new.writestr("expr_names.npy", old.read("expr_names.npy"))
+        for name in sorted({*old.namelist()} - {"expr_names.npy"}):
+            new.writestr(name, b"")
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(whole[:60] + b"\xff" * 20 + whole[80:])
+    with pytest.raises(LikenessError, match="in a compression that no file of arrays has"):
+        load_ict(tmp_path / "a.npz")
+
+
+def test_a_header_that_nests_deeply_is_refused(tmp_path, blank):
+    np.savez(tmp_path / "sound.npz", **blank)
+    header = b"\x93NUMPY\x01\x00" + (9002).to_bytes(2, "little") + b"-" * 9000 + b"1\n"
+    with zipfile.ZipFile(tmp_path / "sound.npz") as old, zipfile.ZipFile(tmp_path / "deep.npz", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, header if name == "shape.npy" else old.read(name))
+    with pytest.raises(LikenessError, match="not ICT-FaceKit as an"):
+        load_ict(tmp_path / "deep.npz")
+
+
+def test_triangles_must_lie_on_every_part(tmp_path, shared_data):
+    with np.load(shared_data / "ict_facekit.npz", allow_pickle=False) as file:
+        arrays = dict(file)
+    for part in ("eyeball_L", "face"):
+        all_on_one = np.full(TRIANGLES, PARTS[part].polygons.start, np.int32)
+        np.savez(tmp_path / "head.npz", **{**arrays, "tri_src": all_on_one})
+        with pytest.raises(LikenessError, match="gives no triangle to"):
+            load_ict(tmp_path / "head.npz")
+
+
 def write_obj(path: Path, vertices: np.ndarray, rest: str = "") -> None:
     lines = (f"v {x:.7f} {y:.7f} {z:.7f}" for x, y, z in vertices.tolist())
     path.write_text("\n".join(lines) + "\n" + rest)
 
 
-def test_a_checkout_is_the_same_head(tmp_path, shared_data, ict_head):
+@pytest.fixture
+def checkout(tmp_path, shared_data) -> Path:
+    """The .obj files of ICT-FaceKit's repository, all identities but the first without any shape."""
     source = read_npz(shared_data / "ict_facekit.npz", IDENTITY_MODES)
     with np.load(shared_data / "ict_facekit.npz", allow_pickle=False) as arrays:
         polygons_uv = arrays["quads_uv"]
@@ -243,8 +301,11 @@ def test_a_checkout_is_the_same_head(tmp_path, shared_data, ict_head):
     for mode in range(1, IDENTITY_MODES):
         os.link(folder / "generic_neutral_mesh.obj", folder / f"identity{mode:03d}.obj")
     (folder / "vertex_indices.json").write_text(json.dumps({"expressions": ["jawOpen"]}))
+    return folder
 
-    head = load_ict(tmp_path / "ICT-FaceKit")
+
+def test_a_checkout_is_the_same_head(checkout, ict_head):
+    head = load_ict(checkout.parent)
     # A step of float32 at 0.25 m is 3e-8, more than what seven digits of text in centimetres lose; displacements
     # were rounded to float16 once more.
     assert np.abs(head.template - ict_head.template).max() < 4e-8
@@ -255,15 +316,55 @@ def test_a_checkout_is_the_same_head(tmp_path, shared_data, ict_head):
     assert (head.faces == ict_head.faces).all() and np.abs(head.uv - ict_head.uv).max() < 1e-6
     assert np.abs(head.skin_weights - ict_head.skin_weights).max() < 1e-3
 
-    (folder / "identity007.obj").unlink()
+
+def test_a_missing_or_short_identity_is_named(checkout):
+    template = read_checkout(checkout, 1).template
+    (checkout / "identity007.obj").unlink()
     with pytest.raises(LikenessError, match=r"identity007\.obj of ICT-FaceKit cannot be read"):
-        load_ict(folder)
-    write_obj(folder / "identity007.obj", source.template[:-1])
+        load_ict(checkout)
+    write_obj(checkout / "identity007.obj", template[:-1])
     with pytest.raises(LikenessError, match=r"identity007\.obj has 26718 v lines"):
-        load_ict(folder)
-    (folder / "vertex_indices.json").write_text('{"expressions": ["../secret"]}')
-    with pytest.raises(LikenessError, match="no file names"):
-        load_ict(folder)
+        load_ict(checkout)
+
+
+@pytest.mark.parametrize(
+    "corner", [f"{10**30}/1/1", f"{2**32 + 1}/1/1", "0/1/1", "-1/1/1", "1/99999999/1", "1", "1/1 1/1 1/1 1/1 1/1"]
+)
+def test_a_polygon_must_lie_on_the_mesh(checkout, corner):
+    before, _, after = (checkout / "generic_neutral_mesh.obj").read_text().partition("\nf ")
+    rest = after.partition(" ")[2]
+    (checkout / "generic_neutral_mesh.obj").write_text(f"{before}\nf {corner} {rest}")
+    with pytest.raises(LikenessError, match="holds a polygon that cannot be read"):
+        load_ict(checkout)
+
+
+@pytest.mark.parametrize(
+    ("told", "clause"),
+    [
+        ('{"expressions": ["../secret"]}', "no file names"),
+        ('{"expressions": ["\\ud800"]}', "no file names"),
+        ('{"expressions": ["a\\u0000b"]}', "no file names"),
+        ('{"expressions": [1]}', "no file names"),
+        ('{"expressions": "jawOpen"}', "no file names"),
+        ('{"expressions": []}', "no file names"),
+        ("[]", "no list of expressions"),
+        ("{}", "no list of expressions"),
+        ("[" * 100_000, "no list of expressions"),
+        (" " * (MAXIMUM_SETTINGS_BYTES + 1), "bytes"),
+    ],
+)
+def test_a_list_of_expressions_must_name_files(tmp_path, told, clause):
+    (tmp_path / "generic_neutral_mesh.obj").write_text("")
+    (tmp_path / "vertex_indices.json").write_text(told)
+    with pytest.raises(LikenessError, match=rf"vertex_indices\.json .*{clause}"):
+        load_ict(tmp_path)
+
+
+def test_a_list_of_expressions_that_never_ends_is_not_read(tmp_path):
+    (tmp_path / "generic_neutral_mesh.obj").write_text("")
+    (tmp_path / "vertex_indices.json").symlink_to("/dev/zero")
+    with pytest.raises(LikenessError, match=r"vertex_indices\.json of ICT-FaceKit cannot be read"):
+        load_ict(tmp_path)
 
 
 def test_a_folder_without_a_head_is_refused(tmp_path):

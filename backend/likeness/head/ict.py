@@ -15,6 +15,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 from scipy import sparse
 
+from ..errors import LikenessError
 from ..rig import CORRECTIVE_COUNT, JOINTS, rotation_matrices
 from .ict_files import KEPT_PARTS, PARTS, SourceMesh, read_checkout, read_npz
 from .model import HeadModel
@@ -198,6 +199,11 @@ def _reduced(source: SourceMesh, regressor: Floats, weights: Floats, corrective:
     for index, name in enumerate(KEPT_PARTS):
         part_of_polygon[PARTS[name].polygons] = index
     part = part_of_polygon[source.triangle_polygon]
+    for index, name in enumerate(KEPT_PARTS):
+        if not (part == index).any():
+            raise LikenessError(
+                f"{origin}: tri_src of ICT-FaceKit gives no triangle to {name}; take the original file."
+            )
     triangles, triangles_uv, part = (a[part >= 0] for a in (source.triangles, source.triangles_uv, part))
     vertices = _numbering(triangles, len(source.template))
     uv, faces_uv = _one_layout(source.uv, triangles_uv, part)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..array_files import check_compression
 from ..errors import LikenessError
 from ..files import file_size
 
@@ -21,13 +22,18 @@ Indices = npt.NDArray[np.int32]
 
 VERTICES, POLYGONS, TRIANGLES, CORNERS = 26_719, 26_384, 52_220, 28_911
 MAXIMUM_EXPRESSIONS = 256
+MAXIMUM_IDENTITIES = 128
 MAXIMUM_OBJ_BYTES = 16 * 2**20
+MAXIMUM_SETTINGS_BYTES = 16 * 2**20
+MAXIMUM_TEXT_BYTES, MAXIMUM_NUMBER_BYTES = 1024, 8
+LARGEST_COORDINATE = 1000.0
+"""In the files' unit: ten metres."""
 
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, TypeError,
-    SyntaxError, tokenize.TokenError,
+    SyntaxError, tokenize.TokenError, MemoryError,
 )  # fmt: skip
-"""What libraries raise at damaged archives and arrays; the last two come from NumPy's header of an array."""
+"""What libraries raise at damaged archives and arrays; the last three come from NumPy's header of an array."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def read_npz(path: Path, identity_modes: int) -> SourceMesh:
             names = _read_member(archive, "expr_names", "U", (None,), MAXIMUM_EXPRESSIONS)
             expressions = len(names)
             arrays = {
-                name: _read_member(archive, name, kind, shape)
+                name: _read_member(archive, name, kind, shape, MAXIMUM_IDENTITIES)
                 for name, kind, shape in (
                     ("v_template", "f", (VERTICES, 3)),
                     ("expr", "f", (expressions, VERTICES, 3)),
@@ -177,13 +183,7 @@ def read_checkout(folder: Path, identity_modes: int) -> SourceMesh:
         folder = folder / "FaceXModel"
     if not (folder / "generic_neutral_mesh.obj").is_file():
         raise LikenessError(f"{folder} holds no ICT-FaceKit: FaceXModel/generic_neutral_mesh.obj is missing.")
-    try:
-        settings = json.loads((folder / "vertex_indices.json").read_bytes())
-        names = tuple(str(name) for name in settings["expressions"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LikenessError(f"{folder / 'vertex_indices.json'} gives no list of expressions: {error}.") from error
-    if not 0 < len(names) <= MAXIMUM_EXPRESSIONS or any(Path(name).name != name for name in names):
-        raise LikenessError(f"{folder / 'vertex_indices.json'} lists expressions that are no file names.")
+    names = _expression_names(folder / "vertex_indices.json")
     neutral = _obj_bytes(folder / "generic_neutral_mesh.obj")
     template = _obj_numbers(neutral, b"v ", 3, VERTICES, folder / "generic_neutral_mesh.obj")
     polygons, polygons_uv = _obj_polygons(neutral, folder / "generic_neutral_mesh.obj")
@@ -208,11 +208,39 @@ def read_checkout(folder: Path, identity_modes: int) -> SourceMesh:
     return source
 
 
+def _expression_names(file: Path) -> tuple[str, ...]:
+    """Names of the expressions, each that of an .obj file, in a checkout's table of settings."""
+    try:
+        size = file_size(file)
+        if size > MAXIMUM_SETTINGS_BYTES:
+            raise LikenessError(f"{file} has {size} bytes, far more than ICT-FaceKit's; take the original file.")
+        names = json.loads(file.read_bytes())["expressions"]
+    except OSError as error:
+        raise LikenessError(
+            f"{file} of ICT-FaceKit cannot be read: {error.strerror}; take the original file."
+        ) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise LikenessError(
+            f"{file} gives no list of expressions: {_sentence(error)}; take the original file."
+        ) from error
+    listed = isinstance(names, list) and 0 < len(names) <= MAXIMUM_EXPRESSIONS
+    if not listed or not all(
+        isinstance(name, str) and name.isprintable() and Path(name).name == name for name in names
+    ):
+        raise LikenessError(f"{file} lists expressions that are no file names; take the original file.")
+    return tuple(names)
+
+
 def _check(source: SourceMesh, origin: Path) -> None:
-    """Refuse numbers that are not finite, indices that point nowhere, and a file without ``jawOpen``."""
+    """Refuse absurd numbers, indices that point nowhere, and a file without ``jawOpen``."""
     for name in ("template", "expression_basis", "identity_basis", "uv"):
         if not np.isfinite(getattr(source, name)).all():
             raise LikenessError(f"{origin}: {name} of ICT-FaceKit holds numbers that are not finite.")
+    if np.abs(source.template).max() > LARGEST_COORDINATE:
+        raise LikenessError(
+            f"{origin}: template of ICT-FaceKit reaches {np.abs(source.template).max():.3g} where a head in centimetres"
+            f" stays below {LARGEST_COORDINATE:g}; take the original file."
+        )
     ranges = (
         ("polygons", -1, VERTICES),
         ("triangles", 0, VERTICES),
@@ -228,7 +256,7 @@ def _check(source: SourceMesh, origin: Path) -> None:
 
 
 def _read_member(
-    archive: zipfile.ZipFile, name: str, kind: str, shape: tuple[int | None, ...], longest: int = 1024
+    archive: zipfile.ZipFile, name: str, kind: str, shape: tuple[int | None, ...], longest: int
 ) -> np.ndarray:
     """One array of an .npz; its header is checked before memory is taken for it.
 
@@ -239,6 +267,7 @@ def _read_member(
     shape : tuple
         What the header must say; None allows any length up to ``longest``.
     """
+    check_compression(archive, f"{name}.npy")
     with archive.open(f"{name}.npy") as stream:
         version = np.lib.format.read_magic(stream)
         read_header = {
@@ -251,7 +280,8 @@ def _read_member(
         fits = len(found) == len(shape) and all(
             have == want or (want is None and 0 < have <= longest) for have, want in zip(found, shape, strict=True)
         )
-        if not fits or dtype.kind != kind or dtype.itemsize > 1024 or fortran:
+        widest = MAXIMUM_TEXT_BYTES if kind == "U" else MAXIMUM_NUMBER_BYTES
+        if not fits or dtype.kind != kind or dtype.itemsize > widest or fortran:
             raise ValueError(f"{name} is {dtype} of the shape {found}")
         expected = math.prod(found) * dtype.itemsize
         content = stream.read(expected)
@@ -262,7 +292,7 @@ def _read_member(
 
 def _sentence(error: Exception) -> str:
     """An exception's message on one line, without a full stop."""
-    return " ".join(str(error.args[0] if error.args else error).split()).rstrip(".") or type(error).__name__
+    return " ".join(str(error.args[0] if error.args else error).split()).rstrip(".")[:200] or type(error).__name__
 
 
 def _obj_bytes(file: Path) -> bytes:
@@ -296,11 +326,17 @@ def _obj_polygons(content: bytes, file: Path) -> tuple[Indices, Indices]:
         for index, line in enumerate(lines):
             for column, corner in enumerate(line.split()[1:]):
                 vertex, texture = corner.split(b"/")[:2]
-                vertices[index, column] = int(vertex) - 1
-                corners[index, column] = int(texture) - 1
+                vertices[index, column] = _counted_from_zero(vertex, VERTICES)
+                corners[index, column] = _counted_from_zero(texture, CORNERS)
     except (ValueError, IndexError) as error:
-        raise LikenessError(f"{file} holds a polygon that cannot be read.") from error
+        raise LikenessError(f"{file} holds a polygon that cannot be read; take the original file.") from error
     return vertices, corners
+
+
+def _counted_from_zero(number: bytes, count: int) -> int:
+    if not 1 <= int(number) <= count:
+        raise ValueError("points outside the mesh")
+    return int(number) - 1
 
 
 def _fans(polygons: Indices, polygons_uv: Indices) -> tuple[Indices, Indices, Indices]:
