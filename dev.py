@@ -208,7 +208,10 @@ def demo(options: argparse.Namespace, started: float) -> None:
     backend = (BACKEND.interpreter, "-m", "likeness")
     blender = BLENDERS[0].interpreter
     if options.video:
-        step("track", *backend, "track", options.video, "--head", options.head, capture, "--overwrite")
+        # Steps run in the repository's folder, and a user's paths begin where the user is.
+        video, head = options.video.resolve(), options.head
+        head = str(Path(head).resolve()) if Path(head).exists() else head
+        step("track", *backend, "track", video, "--head", head, capture, "--overwrite")
     else:
         step("sample", *backend, "sample", capture, "--overwrite")
     step("train", *backend, "train", capture, avatar, "--preset", options.preset, "--job", out / "training")

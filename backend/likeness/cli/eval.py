@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.epilog = (
         "Captures with labels of a face parser (a folder semantics, as imported from IMavatar's and PointAvatar's "
-        "data) get every figure without cloth and necklace, too (marks: *_no_cloth)."
+        "data) get figures of the frame and the person without cloth and necklace, too (marks: *_no_cloth)."
     )
     parser.add_argument("avatar", type=Path, help="the avatar's .glb file")
     parser.add_argument("capture", type=Path, help="the capture folder that it was learnt from")

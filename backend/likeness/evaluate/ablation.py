@@ -24,13 +24,14 @@ from ..asset import write_layered_avatar
 from ..capture.model import Capture
 from ..errors import LikenessError
 from ..files import write_atomically
+from ..jobs.fingerprint import capture_fingerprint
 from ..layered.lpips import Lpips
 from ..layered.playback import Player
 from ..layered.presets import Preset
 from ..layered.training import STAGE_ONE, train
 from .ablation_rows import GROUPS, Variant, variants
 from .before_baking import stage_one_pictures
-from .evaluation import SAMPLES, rendered
+from .evaluation import SAMPLES, check_size, rendered
 from .figures import figures, mean_marks
 from .pictures import caption_lines, captioned, over, save_srgb, to_bytes, truth
 
@@ -87,22 +88,26 @@ def ablate(
     Raises
     ------
     LikenessError
-        If no frame is held out, a group is unknown, or a seed is given twice.
+        If no frame is held out, a group is unknown, a seed is given twice, or a number is out of range.
     """
     if not capture.held_out:
         raise LikenessError(f"{capture.folder} holds out no frame, so there is nothing to measure on.")
     if not seeds or len(set(seeds)) < len(seeds):
         raise LikenessError(f"Seeds are {', '.join(map(str, seeds)) or 'missing'}; give at least one, and each once.")
+    if not seconds > 0:
+        raise LikenessError(f"Nothing can be learnt in {seconds:g} seconds; --seconds is more than 0.")
+    check_size(size)
     rows, runs = variants(base, only), out / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     limit = seconds if math.isfinite(seconds) else None
     told = {"capture": capture.folder.name, "seconds": limit, "size": size}
     told |= {"lpips": lpips.name if lpips else None, "threads": base.threads or torch.get_num_threads()}
     whole, results = {**told, "seeds": list(seeds)}, []
+    content = capture_fingerprint(capture)
     for number, row in enumerate(rows):
         learnt: list[dict[str, Any]] = []
         for seed in seeds:
-            key = _key(row.preset, capture, {**told, "seed": seed})
+            key = _key(row.preset, {**told, "content": content, "seed": seed})
             place = runs / f"{key}.json"
             measured = _kept(place, row)
             if measured is None:
@@ -149,11 +154,10 @@ def _titled(progress: Progress, title: str) -> Progress:
     return lambda stage, done, text="": progress(f"{title}: {stage}", done, text)
 
 
-def _key(preset: Preset, capture: Capture, told: dict[str, Any]) -> str:
-    """A name for a run, the same for the same numbers on the same capture."""
+def _key(preset: Preset, told: dict[str, Any]) -> str:
+    """A name for a run, the same for the same numbers on a capture of the same content."""
     numbers = {key: value for key, value in asdict(preset).items() if key != "name"}
-    content = json.dumps([numbers, told, len(capture), capture.held_out], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([numbers, told], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _run(

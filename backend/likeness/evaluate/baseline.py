@@ -114,7 +114,7 @@ def render_baseline(baseline: Baseline, capture: Capture, index: int, size: int)
 
 
 def _observe(capture: Capture, surface: Surface, size: int, generator: torch.Generator) -> _Observations:
-    """Pixels of training frames, spread evenly over the capture, with as many samples each as a render takes."""
+    """Pixels of training frames, spread evenly over the capture, in random order, with a render's samples each."""
     frames = capture.training
     if len(frames) > MAXIMUM_FRAMES:
         frames = [frames[int(place)] for place in np.linspace(0, len(frames) - 1, MAXIMUM_FRAMES).round()]
@@ -131,7 +131,9 @@ def _observe(capture: Capture, surface: Surface, size: int, generator: torch.Gen
         )
     if not sum(len(part[0]) for part in parts):
         raise LikenessError(f"The tracked head covers no pixel of {capture.folder}'s training frames; track it again.")
-    return _Observations(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    # A batch is a stretch of these, and shall be of all frames: in their order the last batches were fitted best.
+    order = torch.randperm(sum(len(part[0]) for part in parts), generator=generator)
+    return _Observations(*(torch.cat(part)[order] for part in zip(*parts, strict=True)))
 
 
 def _visible(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ from .turns import outside_training
 Array = npt.NDArray[np.float32]
 Progress = Callable[[str, float, str], None]
 Marks = dict[str, dict[str, Any]]
+
+SMALLEST_SIZE, LARGEST_SIZE = 16, 4096
+"""Sides of pictures that can be compared, pixels."""
 
 SAMPLES = 2
 """Samples along each side of a pixel, averaged in linear light; a camera's pixel averages the light on it, too."""
@@ -109,8 +113,11 @@ def evaluate(
     Raises
     ------
     LikenessError
-        If no frame is held out, or the avatar's expressions are not the capture's.
+        If no frame is held out, the avatar's expressions are not the capture's, or a number is out of range.
     """
+    check_size(size)
+    if shown < 1:
+        raise LikenessError(f"A contact sheet of {shown} frames shows nothing; --shown begins at 1.")
     if not capture.held_out:
         raise LikenessError(f"{capture.folder} holds out no frame, so there is nothing to measure on.")
     if avatar.expression_names != capture.head.expression_names:
@@ -162,6 +169,20 @@ def evaluate(
     return Evaluation(marks, frames, kept, pictures, error, tuple(map(bool, beyond)), size, methods)
 
 
+def check_size(size: int) -> None:
+    """Refuse a side of compared pictures that no measure can be taken on.
+
+    Raises
+    ------
+    LikenessError
+        If it is out of range.
+    """
+    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
+        raise LikenessError(
+            f"Pictures of {size} pixels cannot be compared; --size goes from {SMALLEST_SIZE} to {LARGEST_SIZE}."
+        )
+
+
 def rendered(player: Player, pose: Pose, camera: Camera) -> Array:
     """A linear picture (H, W, 4) with :data:`SAMPLES` by :data:`SAMPLES` samples for each pixel."""
     fine = camera.resized(SAMPLES * camera.width, SAMPLES * camera.height)
@@ -173,9 +194,9 @@ def _apart(frames: list[dict[str, float]], outside: npt.NDArray[np.bool_]) -> Ma
     marks: Marks = {}
     for place, chosen in (("inside", ~outside), ("outside", outside)):
         marks[f"frames_{place}"] = {"value": int(chosen.sum()), "unit": "1"}
-        for name in ("psnr_fg", "psnr_face") if chosen.any() else ():
-            values = [frame[name] for frame, wanted in zip(frames, chosen, strict=True) if wanted]
-            marks[f"{name}_{place}"] = {"value": float(np.mean(values)), "unit": "dB"}
+        some = [frame for frame, wanted in zip(frames, chosen, strict=True) if wanted]
+        means = mean_marks(some) if some else {}
+        marks |= {f"{name}_{place}": means[name] for name in ("psnr_fg", "psnr_face") if name in means}
     return marks
 
 
@@ -202,7 +223,7 @@ def write_evaluation(evaluation: Evaluation, avatar: LayeredAvatar, capture: Cap
     write_atomically(out / "evaluation.md", _page(evaluation, capture).encode())
     summary = {
         "marks": evaluation.marks,
-        "frames": evaluation.frames,
+        "frames": [_known(frame) for frame in evaluation.frames],
         "shown": evaluation.shown,
         "size": evaluation.size,
         "methods": evaluation.methods,
@@ -214,6 +235,11 @@ def write_evaluation(evaluation: Evaluation, avatar: LayeredAvatar, capture: Cap
     write_atomically(out / "evaluation.json", json.dumps(summary, indent=1, default=float).encode())
     jobs = blender_jobs(avatar, capture, evaluation.shown, evaluation.size)
     write_atomically(out / "blender-jobs.json", json.dumps(jobs).encode())
+
+
+def _known(frame: dict[str, float]) -> dict[str, float | None]:
+    """Figures of a frame as JSON can hold them: those of a region that is empty are null."""
+    return {name: None if math.isnan(value) else value for name, value in frame.items()}
 
 
 def _page(evaluation: Evaluation, capture: Capture) -> str:

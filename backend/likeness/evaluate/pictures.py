@@ -126,6 +126,8 @@ def portrait_camera(avatar: LayeredAvatar, size: int, yaw: float = 0.0, pitch: f
     """
     outermost = avatar.layers[-1].positions
     above = outermost[outermost[:, 1] > avatar.joints[JOINTS.index("neck"), 1]]
+    # A file may hold anything, a head below its own neck too.
+    above = above if len(above) else outermost
     low, high = above.min(0), above.max(0)
     centre, extent = (low + high) / 2, float((high - low)[:2].max()) * 1.35
     focal = 2.4 * size

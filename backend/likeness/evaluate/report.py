@@ -24,23 +24,30 @@ COLUMNS = ("truth", "baseline", "trainer", "eevee", "cycles", "error")
 TITLES = ("ground truth", "mesh + texture", "trainer", "Eevee", "Cycles", "error x 3")
 ERROR_GAIN = 3
 TARGETS: dict[str, tuple[str, float]] = {
-    "total_s": ("at most", 1200),
-    "train_s": ("at most", 480),
     "peak_gib": ("at most", 6),
-    "psnr_fg": ("at least", 26),
-    "psnr_face": ("at least", 28),
     "eevee_mae_255": ("at most", 1.5),
     "eevee_p99_255": ("at most", 6),
     "cycles_mae_255": ("at most", 1.5),
     "cycles_p99_255": ("at most", 6),
 }
+SAMPLE_TARGETS: dict[str, tuple[str, float]] = {
+    **TARGETS,
+    "total_s": ("at most", 1200),
+    "train_s": ("at most", 480),
+    "psnr_fg": ("at least", 28),
+    "psnr_face": ("at least", 30),
+    "ssim": ("at least", 0.94),
+}
+"""Goals for the sample capture."""
 VIDEO_TARGETS: dict[str, tuple[str, float]] = {
     **TARGETS,
     "total_s": ("at most", 1500),
-    "psnr_fg": ("at least", 18.5),
-    "psnr_face": ("at least", 22.5),
-    "track_px": ("at most", 1.6),
+    "train_s": ("at most", 720),
+    "psnr_fg": ("at least", 20.5),
+    "psnr_face": ("at least", 24.5),
+    "track_px": ("at most", 1.3),
 }
+"""Goals for a video, as set for the clip that development looks at."""
 
 
 def write_report(evaluation: Path, avatar: Path, out: Path) -> dict[str, Any]:
@@ -63,13 +70,20 @@ def write_report(evaluation: Path, avatar: Path, out: Path) -> dict[str, Any]:
     Raises
     ------
     LikenessError
-        If a picture or figure is missing.
+        If a picture or figure is missing, above all where Blender has not rendered yet.
     """
     summary = _read_json(evaluation / "evaluation.json")
     marks: dict[str, dict[str, Any]] = dict(summary["marks"])
+    rendered = _read_json(evaluation / "blender-jobs.json")
+    missing = [job["out"] for job in rendered if not (evaluation / job["out"]).is_file()]
+    if missing:
+        raise LikenessError(
+            f"Blender has not rendered {missing[0]} in {evaluation} yet, nor {len(missing) - 1} other pictures; run "
+            f"`dev.py blender tools/render_avatar.py {avatar} {evaluation / 'blender-jobs.json'}` first."
+        )
     out.mkdir(parents=True, exist_ok=True)
     save_srgb(contact_sheet(evaluation, summary["shown"]), out / "contact_sheet.png")
-    jobs = engine_jobs(_read_json(evaluation / "blender-jobs.json"))
+    jobs = engine_jobs(rendered)
     comparison = compare_engines(read_layered_avatar(avatar), jobs, evaluation)
     save_srgb(comparison.sheet, out / "engines.png")
     marks.update(comparison.marks)
@@ -121,7 +135,7 @@ def write_film(frames: Path, path: Path) -> None:
 
 
 def _page(summary: dict[str, Any], marks: dict[str, dict[str, Any]], from_video: bool) -> str:
-    targets = VIDEO_TARGETS if from_video else TARGETS
+    targets = VIDEO_TARGETS if from_video else SAMPLE_TARGETS
     rows = []
     for name, mark in marks.items():
         value = mark["value"]
@@ -131,14 +145,12 @@ def _page(summary: dict[str, Any], marks: dict[str, dict[str, Any]], from_video:
         )
         goal = f"{relation} {bound:g}" if relation else ""
         rows.append(f"| `{name}` | {value:.4g} | {mark['unit']} | {goal} | {met} |")
-    gain = marks["psnr_face"]["value"] - marks["baseline_psnr_face"]["value"]
     return "\n".join(
         [
             "# Likeness report",
             "",
             f"Learnt from {summary['training_frames']} frames, measured on {summary['held_out']} frames on which "
-            f"nothing was fitted, at {summary['size']} x {summary['size']} pixels. On the face, {gain:.1f} dB above "
-            "the tracked mesh with one optimised texture.",
+            f"nothing was fitted, at {summary['size']} x {summary['size']} pixels.{_gain(marks)}",
             "",
             "![Contact sheet](contact_sheet.png)",
             "",
@@ -157,6 +169,14 @@ def _page(summary: dict[str, Any], marks: dict[str, dict[str, Any]], from_video:
             "",
         ]
     )
+
+
+def _gain(marks: dict[str, dict[str, Any]]) -> str:
+    """How much better than the baseline faces are, if any held-out frame has landmarks that tell where the face is."""
+    if not {"psnr_face", "baseline_psnr_face"} <= marks.keys():
+        return " No held-out frame has landmarks, so nothing is told of faces."
+    gain = marks["psnr_face"]["value"] - marks["baseline_psnr_face"]["value"]
+    return f" On the face, {gain:.1f} dB above the tracked mesh with one optimised texture."
 
 
 def _demo_marks(demo: dict[str, Any]) -> dict[str, dict[str, Any]]:

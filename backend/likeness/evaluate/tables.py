@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,10 +51,15 @@ def frames_table(frames: Sequence[Mapping[str, float]], outside: Sequence[bool])
     names = [name for name in ("psnr_full", "psnr_fg", "psnr_face", "ssim", "l1", "lpips") if name in frames[0]]
     names += [name for name in ("psnr_fg_fitted", "psnr_face_fitted", "baseline_psnr_face") if name in frames[0]]
     rows = [
-        f"| {frame['frame']}{' (outside)' if beyond else ''} | {' | '.join(f'{frame[name]:.4g}' for name in names)} |"
+        f"| {frame['frame']}{' (outside)' if beyond else ''} | {' | '.join(_shown(frame[name]) for name in names)} |"
         for frame, beyond in zip(frames, outside, strict=True)
     ]
     return [f"| frame | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}", *rows]
+
+
+def _shown(value: float) -> str:
+    """A figure; nothing where its region is empty."""
+    return "" if math.isnan(value) else f"{value:.4g}"
 
 
 def _name(measure: str, region: str) -> str:
