@@ -31,5 +31,9 @@ def test_labels_of_cloth_and_necklace_are_cloth(capture, tmp_path):
     mask = cloth_mask(capture, 3, 16)
     assert mask[8:].all() and mask[:4, :8].all()
     assert not mask[:4, 8:].any() and not mask[4:8].any()
+    # A pixel takes the label in its middle.
+    labels[:] = 16 * (np.arange(capture.width) % (capture.width // 16) == capture.width // 32)
+    cv2.imwrite(str(tmp_path / FOLDER / f"{name}.png"), labels)
+    assert cloth_mask(capture, 3, 16).all()
     with pytest.raises(LikenessError, match=FOLDER):
         cloth_mask(capture, 4, 16)

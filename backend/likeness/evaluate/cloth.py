@@ -22,5 +22,5 @@ def cloth_mask(capture: Capture, index: int, size: int) -> npt.NDArray[np.bool_]
         If the frame's labels are missing, damaged or of another size than the frame.
     """
     # Labels are no quantities: a pixel takes that at its middle.
-    resized = cv2.resize(load_semantics(capture, index), (size, size), interpolation=cv2.INTER_NEAREST)
+    resized = cv2.resize(load_semantics(capture, index), (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
     return np.isin(resized, CLOTH)

@@ -41,28 +41,16 @@ def l1(picture: npt.ArrayLike, truth: npt.ArrayLike, mask: Mask | None = None) -
     return float(np.mean(np.abs(difference))) if difference.size else float("nan")
 
 
-def ssim(picture: npt.ArrayLike, truth: npt.ArrayLike, mask: Mask | None = None) -> float:
-    """Structural similarity (Wang et al., 2004): Gaussian window of deviation 1.5, mean over channels and pixels.
+def similarity_map(picture: npt.ArrayLike, truth: npt.ArrayLike) -> Array:
+    """Structural similarity (Wang et al., 2004) of the window around each pixel and channel, (H, W, 3).
+
+    The window is a Gaussian of deviation 1.5 pixels; one where pictures are equal.
 
     Parameters
     ----------
     picture, truth : (H, W, 3)
         At least 11 pixels each way.
-    mask : (H, W) bool, optional
-        Pixels whose windows count.
-
-    Returns
-    -------
-    float
-        One for equal pictures; NaN where no pixel counts.
     """
-    values = similarity_map(picture, truth)
-    values = values if mask is None else values[mask]
-    return float(np.mean(values)) if values.size else float("nan")
-
-
-def similarity_map(picture: npt.ArrayLike, truth: npt.ArrayLike) -> Array:
-    """The structural similarity of the window around each pixel and channel, (H, W, 3); see :func:`ssim`."""
     first, second = (np.asarray(values, np.float64) for values in (picture, truth))
     similarity: Array = structural_similarity(
         first,
