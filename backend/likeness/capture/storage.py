@@ -238,7 +238,7 @@ def check_place(folder: Path, overwrite: bool) -> None:
         raise LikenessError(f"{folder} is not a folder; choose another place for the capture.")
     if not folder.exists():
         return
-    if _runs_in(folder):
+    if runs_in(folder):
         raise LikenessError(f"{folder} cannot be replaced while a command runs in it; choose another folder.")
     if not any(folder.iterdir()):
         return
@@ -248,7 +248,7 @@ def check_place(folder: Path, overwrite: bool) -> None:
         raise LikenessError(f"{folder} already holds a capture; choose another folder, or add --overwrite.")
 
 
-def _runs_in(folder: Path) -> bool:
+def runs_in(folder: Path) -> bool:
     """Whether a folder is, or holds, the one that this process runs in."""
     try:
         return Path.cwd().is_relative_to(folder.resolve())

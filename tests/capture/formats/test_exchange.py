@@ -423,7 +423,7 @@ def test_what_mattes_are_made_of_is_told(clip, flame_head, tmp_path):
     )
 
 
-def test_the_command_line_imports_tells_and_exports(clip, flame_head, tmp_path, capsys):
+def test_the_command_line_imports_tells_and_exports(clip, flame_head, tmp_path, capsys, monkeypatch):
     save_head(flame_head, tmp_path / "flame.safetensors")
     out = str(tmp_path / "capture")
     words = ["capture", "import", str(clip), out, "--head", str(tmp_path / "flame.safetensors"), "--no-landmarks"]
@@ -435,3 +435,9 @@ def test_the_command_line_imports_tells_and_exports(clip, flame_head, tmp_path, 
     assert main(["capture", "export", out, str(tmp_path / "insta"), "--format", "insta"]) == 0
     assert (tmp_path / "insta/transforms_train.json").is_file()
     assert main(["capture", "export", out, str(tmp_path / "insta"), "--format", "insta"]) == 1
+    assert "is already there" in capsys.readouterr().err
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["capture", "export", out, ".", "--format", "insta"]) == 1
+    assert "while a command runs in it" in capsys.readouterr().err
+    assert (tmp_path / "here").is_dir() and not any((tmp_path / "here").iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from ...head.model import HeadModel
 from ..checks import LANDMARKS
 from ..landmarks import FaceMesh
 from ..model import Capture
-from ..storage import check_place, write_capture
+from ..storage import check_place, runs_in, write_capture
 from .flame_frames import DEFAULT_FRAME_RATE, FlameFrames, SourcePicture, capture_of
 from .imavatar import find_clips, read_imavatar, write_imavatar
 from .insta import find_transforms, read_insta, write_insta
@@ -164,8 +165,11 @@ def export_capture(capture: Capture, out: Path, kind: str) -> dict[str, str]:
     """
     if kind not in WRITERS:
         raise LikenessError(f"There is no format {kind!r} to write; choose one of {', '.join(WRITERS)}.")
+    out = Path(os.path.abspath(out))
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise LikenessError(f"{out} is already there; choose a new folder.")
+    if runs_in(out):
+        raise LikenessError(f"{out} cannot be replaced while a command runs in it; choose another folder.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
