@@ -78,7 +78,7 @@ def write_report(evaluation: Path, avatar: Path, out: Path) -> dict[str, Any]:
     missing = [job["out"] for job in rendered if not (evaluation / job["out"]).is_file()]
     if missing:
         raise LikenessError(
-            f"Blender has not rendered {missing[0]} in {evaluation} yet, nor {len(missing) - 1} other pictures; run "
+            f"Blender has still to render {len(missing)} of {len(rendered)} pictures in {evaluation}; run "
             f"`dev.py blender tools/render_avatar.py {avatar} {evaluation / 'blender-jobs.json'}` first."
         )
     out.mkdir(parents=True, exist_ok=True)
