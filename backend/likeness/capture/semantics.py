@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..errors import LikenessError
-from .formats.fields import lies_in
 from .model import Capture
 from .pictures import Picture, check_picture, read_picture
+from .told_paths import lies_in
 
 FOLDER = "semantics"
 

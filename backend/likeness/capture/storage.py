@@ -25,10 +25,10 @@ from ..head.model import HeadModel
 from ..head.storage import load_head, save_head
 from ..tensors import read_tensors
 from .checks import MAXIMUM_FRAMES, check_fields
-from .formats.fields import is_file_name, leads_inside
 from .model import Capture
 from .pictures import MAXIMUM_SIDE, Picture, check_picture, read_picture, write_picture
 from .semantics import check_semantics, semantics_names
+from .told_paths import is_file_name, leads_inside
 
 FORMAT = "likeness-capture"
 VERSION = 1

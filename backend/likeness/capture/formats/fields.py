@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeGuard
-from unicodedata import category
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +12,10 @@ import numpy.typing as npt
 from ...errors import LikenessError
 from ...files import file_size
 from ..checks import MAXIMUM_FRAMES
+from ..told_paths import is_file_name, leads_inside
 
 Floats = npt.NDArray[np.float64]
 
-MAXIMUM_PATH, MAXIMUM_NAME = 1024, 250
-"""Most characters of a path in a data set, and most bytes of each part of it: systems allow 255, suffix included."""
 MAXIMUM_JSON_BYTES = 128 * 2**20
 MAXIMUM_TEXT_BYTES = 2**20
 
@@ -25,9 +23,6 @@ MAXIMUM_WEIGHT = 100.0
 """Largest expression or identity coefficient; they count standard deviations, and faces stay within ten."""
 MAXIMUM_TURN = 20.0
 """Largest component of an axis-angle rotation, radians: three whole turns and more."""
-
-_NO_NAME = {"Cc", "Cs", "Zl", "Zp"}
-"""Unicode's categories of what no file name holds: control characters, halves of characters, ends of lines."""
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -120,28 +115,6 @@ def inner_path(folder: Path, origin: str, table: dict[str, Any], name: str) -> P
     if not leads_inside(folder, told):
         raise LikenessError(f"{origin}: field {name!r} leads out of the data set's folder; copy the file into it.")
     return folder / told
-
-
-def is_file_name(told: Any) -> TypeGuard[str]:
-    """Whether a value is a path that every system can hold: no control characters, no part of too many bytes."""
-    if not isinstance(told, str) or not 0 < len(told) <= MAXIMUM_PATH or _NO_NAME & {*map(category, told)}:
-        return False
-    return all(len(part.encode()) <= MAXIMUM_NAME for part in PurePosixPath(told).parts)
-
-
-def leads_inside(folder: Path, told: str) -> bool:
-    """Whether a path that a file tells stays in a folder, on every system and links followed."""
-    parts = PurePosixPath(told)
-    outside = parts.is_absolute() or ".." in parts.parts or "\\" in told or ":" in told
-    return not outside and lies_in(folder, folder / told)
-
-
-def lies_in(folder: Path, path: Path) -> bool:
-    """Whether a path stays in a folder, links followed."""
-    try:
-        return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):
-        return False
 
 
 def text_numbers(path: Path) -> Floats:

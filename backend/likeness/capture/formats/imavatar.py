@@ -34,7 +34,8 @@ from ..model import Capture
 from ..pictures import write_picture
 from ..semantics import has_semantics, load_semantics
 from ..storage import load_frame, load_matte
-from .fields import MAXIMUM_TURN, MAXIMUM_WEIGHT, frame_list, inner_path, lies_in, numbers, read_object
+from ..told_paths import lies_in
+from .fields import MAXIMUM_TURN, MAXIMUM_WEIGHT, frame_list, inner_path, numbers, read_object
 from .flame_frames import FlameFrames, SourcePicture, check_camera, check_flame, flame_frames_of, last_part, rigid
 from .landmark_sets import LANDMARKS_70
 from .region_labels import DRAWN, PARSED, parser_labels

@@ -28,7 +28,8 @@ from ...head.flame import EYELIDS
 from ...head.model import HeadModel
 from ...pickled_values import UnsafePickleError, array_of
 from ..checks import MAXIMUM_FRAMES
-from .fields import MAXIMUM_WEIGHT, lies_in
+from ..told_paths import lies_in
+from .fields import MAXIMUM_WEIGHT
 from .flame_frames import FlameFrames, SourcePicture, check_camera, check_flame, last_part, rigid
 from .source_pictures import SUFFIXES, picture_size
 
