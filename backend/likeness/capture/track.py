@@ -20,6 +20,7 @@ from .fitting.fit import fit_clip
 from .fitting.points import COUNT, point_model
 from .fitting.priors import ExpressionPrior, expression_prior, with_gaze
 from .fitting.residuals import PICTURE, Unknowns
+from .fitting.teeth import REST_OPENING, resting_heights, with_teeth
 from .formats.flame_frames import FOCAL_OVER_SIDE as POSSIBLE_FOCAL_OVER_SIDE
 from .gaze import track_gaze
 from .model import Capture
@@ -233,6 +234,7 @@ def _fitted(
         if refined is None:
             # Only this needs the rasteriser, which takes seconds to load.
             from .photometric.refine import Pictures, refine_clip
+            from .photometric.teeth import seen_heights
 
             with watch.measuring("photometric"):
                 centred = _centred(clip.landmarks, size, plan.crop.middle)
@@ -242,10 +244,13 @@ def _fitted(
                     centred,
                     clip.starts,
                     head,
+                    training,
                     lambda person, prior, unknowns: refine_clip(
                         person, prior, centred, unknowns, pictures, training, clip.starts, report
                     ),
                 )
+                known = _unknowns(refined)
+                refined["teeth"] = seen_heights(head, centred, known, pictures, training, refined["teeth"])
             work.finish_stage(f"{stage}-photometric", refined)
         found = refined
     return _capture(found, clip.landmarks, head, size, plan.crop.middle, training, plan.frame_rate)
@@ -311,7 +316,7 @@ def _fit(
         gaze=lambda fitted: track_gaze(person, fitted, centred, starts)[0],
         starts=starts,
     )
-    return _found(person, unknowns, track_gaze(person, unknowns, centred, starts)[0])
+    return _found(person, unknowns, centred, starts, training)
 
 
 def _refit(
@@ -319,24 +324,28 @@ def _refit(
     centred: npt.NDArray[np.float64],
     starts: Indices,
     head: HeadModel,
+    training: Indices,
     refine: Callable[[HeadModel, ExpressionPrior, Unknowns], Unknowns],
 ) -> dict[str, np.ndarray]:
     """What :func:`_fit` found, with the head refined and the eyes following it."""
     person = _person(head, found)
     prior = expression_prior(head.expression_names, head.expression_range[:, 0].astype(np.float64))
     unknowns = refine(person, with_gaze(prior, head.expression_names, found["gaze"]), _unknowns(found))
-    return _found(person, unknowns, track_gaze(person, unknowns, centred, starts)[0])
+    return _found(person, unknowns, centred, starts, training)
 
 
-def _found(person: HeadModel, unknowns: Unknowns, gaze: npt.NDArray[np.float64]) -> dict[str, np.ndarray]:
-    """Everything that was fitted, by name, as it is kept on disk."""
+def _found(
+    person: HeadModel, unknowns: Unknowns, centred: npt.NDArray[np.float64], starts: Indices, training: Indices
+) -> dict[str, np.ndarray]:
+    """Everything that was fitted, by name, as it is kept on disk, with what follows from it for eyes and teeth."""
     return {
         "identity": unknowns.identity,
         "log_focal": np.array([unknowns.log_focal]),
         "rotation": unknowns.rotation,
         "translation": unknowns.translation,
         "expression": unknowns.expression,
-        "gaze": gaze,
+        "gaze": track_gaze(person, unknowns, centred, starts)[0],
+        "teeth": resting_heights(person, centred, unknowns.expression, training),
         "landmark_triangles": person.landmark_triangles,
         "landmark_barycentrics": person.landmark_barycentrics,
     }
@@ -349,15 +358,14 @@ def _unknowns(found: dict[str, np.ndarray]) -> Unknowns:
 
 
 def _person(head: HeadModel, found: dict[str, np.ndarray]) -> HeadModel:
-    """The head with this person's points."""
-    return replace(
-        head, landmark_triangles=found["landmark_triangles"], landmark_barycentrics=found["landmark_barycentrics"]
-    )
+    """The head with this person's points and teeth."""
+    own = {name: found[name] for name in ("landmark_triangles", "landmark_barycentrics")}
+    return with_teeth(replace(head, **own), found["teeth"])
 
 
 def _fit_fingerprint(head: HeadModel, focal: float, training: int) -> str:
     arrays = (head.template, head.identity_basis, head.expression_basis, head.landmark_barycentrics)
-    return array_fingerprint(*arrays, np.array([focal, training]))[:16]
+    return array_fingerprint(*arrays, np.array([focal, training, REST_OPENING]))[:16]
 
 
 def _written(capture: Capture, clip: Clip, plan: Plan, work: WorkFolder, watch: Stopwatch, report: Report) -> Capture:

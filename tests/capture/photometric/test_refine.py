@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 from likeness.capture.fitting.points import point_model
 from likeness.capture.fitting.priors import expression_prior
-from likeness.capture.fitting.residuals import PICTURE, Unknowns, project
+from likeness.capture.fitting.residuals import Unknowns, project
 from likeness.capture.fitting.solver import solve_clip
 from likeness.capture.model import Capture
 from likeness.capture.photometric.appearance import Appearance
 from likeness.capture.photometric.evidence import head_system, placed, sight
-from likeness.capture.photometric.refine import TRUST, Pictures, refine_clip
+from likeness.capture.photometric.refine import TRUST, refine_clip
 from likeness.capture.photometric.samples import skin_samples
 from likeness.capture.sample import sample_capture
-from likeness.capture.storage import load_frame
-from likeness.rig import JOINTS, skinning_transforms
 from scipy.spatial.transform import Rotation
+from tracked_sample import pictures_of, true_unknowns
 
 FRAMES = np.arange(40, 64)
 
@@ -27,21 +26,6 @@ FRAMES = np.arange(40, 64)
 @pytest.fixture(scope="module")
 def truth() -> Capture:
     return sample_capture()
-
-
-def true_unknowns(truth: Capture) -> Unknowns:
-    """The sample's own parameters, as the fit has them."""
-    rotations, translations = [], []
-    for frame in FRAMES.tolist():
-        joints = truth.head.joints(truth.head.shaped(truth.identity))
-        neck = skinning_transforms(truth.pose(frame), joints)[JOINTS.index("neck")].astype(np.float64)
-        to_camera = np.linalg.inv(truth.camera_to_world[frame].astype(np.float64))
-        rotations.append(to_camera[:3, :3] @ neck[:, :3])
-        translations.append(to_camera[:3, :3] @ neck[:, 3] + to_camera[:3, 3])
-    focal = np.log(float(truth.intrinsics[0]) * PICTURE / truth.width)
-    expression = truth.expression[FRAMES].astype(np.float64)
-    identity = np.zeros(len(truth.head.identity_basis))  # the sample is the mean head, and says so by none at all
-    return Unknowns(identity, float(focal), np.array(rotations), np.array(translations), expression)
 
 
 def shaken(unknowns: Unknowns) -> Unknowns:
@@ -53,11 +37,6 @@ def shaken(unknowns: Unknowns) -> Unknowns:
     return replace(unknowns, rotation=rotation, translation=translation)
 
 
-def pictures_of(truth: Capture) -> Pictures:
-    middle = (float(truth.intrinsics[2]), float(truth.intrinsics[3]))
-    return Pictures(lambda frame: load_frame(truth, int(FRAMES[frame])), truth.width, middle)
-
-
 def turn_errors(found: Unknowns, true: Unknowns) -> np.ndarray:
     """Degrees between two fits of the same frames, without what they differ by in all of them."""
     difference = Rotation.from_matrix(found.rotation @ true.rotation.transpose(0, 2, 1))
@@ -66,7 +45,7 @@ def turn_errors(found: Unknowns, true: Unknowns) -> np.ndarray:
 
 def test_normal_equations_lead_back_to_where_the_colours_are(truth):
     """A smooth picture, a head that has exactly its colours: a small move is seen for what it is."""
-    true = true_unknowns(truth).at(np.array([5]))
+    true = true_unknowns(truth, FRAMES).at(np.array([5]))
     samples = skin_samples(truth.head, true.identity, 1000)
     middle = (truth.width / 2, truth.width / 2)
     random = np.random.default_rng(0)
@@ -97,7 +76,7 @@ def test_normal_equations_lead_back_to_where_the_colours_are(truth):
 
 
 def test_a_shaken_head_is_steadied(truth):
-    true = true_unknowns(truth)
+    true = true_unknowns(truth, FRAMES)
     start = shaken(true)
     prior = expression_prior(truth.head.expression_names, truth.head.expression_range[:, 0].astype(np.float64))
     # Landmarks lie where the shaken head has them: they pull the wrong way, and only colours tell.
@@ -108,7 +87,7 @@ def test_a_shaken_head_is_steadied(truth):
         prior,
         landmarks,
         start,
-        pictures_of(truth),
+        pictures_of(truth, FRAMES),
         np.arange(len(FRAMES)),
         trust=10 * TRUST,  # these landmarks agree with the wrong place perfectly, as real ones never do
         report=lambda stage, done, total: told.append((stage, done, total)),
