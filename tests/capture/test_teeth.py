@@ -6,10 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from likeness.capture.fitting.teeth import FEWEST, REST_OPENING, lip_gaps, resting_heights, teeth_of, with_teeth
+from likeness.capture.fitting.teeth import (
+    FEWEST,
+    GUMS,
+    REST_OPENING,
+    Teeth,
+    lip_gaps,
+    resting_heights,
+    teeth_of,
+    with_teeth,
+)
 from likeness.head.model import HeadModel
 from likeness.head.standin import standin
 from likeness.rig import JOINTS
+from scipy.spatial import KDTree
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +40,13 @@ def faces_of_lips(gaps: list[float]) -> np.ndarray:
     return observed
 
 
+def rows(head: HeadModel) -> Teeth:
+    """The rows of a head that has teeth."""
+    teeth = teeth_of(head)
+    assert teeth is not None
+    return teeth
+
+
 def jaws(head: HeadModel, weights: list[float]) -> np.ndarray:
     """Expressions (F, E) of jaws that are so far open."""
     expression = np.zeros((len(weights), len(head.expression_names)))
@@ -38,11 +55,10 @@ def jaws(head: HeadModel, weights: list[float]) -> np.ndarray:
 
 
 def test_what_hangs_on_teeth_is_no_skin_and_goes_with_skull_or_jaw(head):
-    teeth = teeth_of(head)
-    assert teeth is not None
-    rows = np.concatenate([teeth.upper, teeth.lower])
-    assert np.isin(np.flatnonzero(head.regions["teeth"]), rows).all()
-    assert not head.regions["skin"][rows].any()
+    teeth = rows(head)
+    both = np.concatenate([teeth.upper, teeth.lower])
+    assert np.isin(np.flatnonzero(head.regions["teeth"]), both).all()
+    assert not head.regions["skin"][both].any()
     jaw = head.skin_weights[:, JOINTS.index("jaw")]
     assert jaw[head.faces[teeth.upper]].mean(1).max() < 0.5 <= jaw[head.faces[teeth.lower]].mean(1).min()
 
@@ -50,11 +66,22 @@ def test_what_hangs_on_teeth_is_no_skin_and_goes_with_skull_or_jaw(head):
 def test_raising_rows_moves_each_by_its_own_height_and_nothing_else(head):
     raised = with_teeth(head, (0.001, 0.004))
     moved = raised.template - head.template
-    teeth, tooth = teeth_of(head), head.regions["teeth"]
+    teeth, tooth = rows(head), head.regions["teeth"]
     assert not moved[head.faces[head.regions["skin"]]].any()
     assert not moved[:, [0, 2]].any()
     for row, height in ((teeth.upper, 0.001), (teeth.lower, 0.004)):
         assert moved[head.faces[row[tooth[row]]], 1] == pytest.approx(height, abs=1e-6)
+        assert moved[head.faces[row], 1].max() <= height + 1e-6
+
+
+def test_the_tongue_stays_where_raised_it_would_fill_the_mouth(head):
+    moved = with_teeth(head, (0.0, 0.006)).template - head.template
+    lower = rows(head).lower
+    teeth = head.template[head.faces[lower[head.regions["teeth"][lower]]]].reshape(-1, 3)
+    vertices = np.unique(head.faces[lower])
+    far = vertices[KDTree(teeth).query(head.template[vertices])[0] > GUMS[1]]
+    assert len(far)
+    assert not moved[far].any()
 
 
 def test_a_jaw_that_is_open_under_closed_lips_has_its_teeth_higher(head):
@@ -62,7 +89,7 @@ def test_a_jaw_that_is_open_under_closed_lips_has_its_teeth_higher(head):
     expression = jaws(head, [REST_OPENING + 0.2] * FEWEST + [0.6] * 4)
     upper, lower = resting_heights(head, observed, expression, training)
     opening = head.expression_basis[head.expression_names.index("jawOpen")]
-    incisors = head.faces[teeth_of(head).lower][:, 0]
+    incisors = head.faces[rows(head).lower][:, 0]
     incisors = incisors[head.template[incisors, 2].argsort()[-5:]]
     assert upper == 0
     assert lower == pytest.approx(-0.2 * opening[incisors, 1].mean(), rel=0.1)

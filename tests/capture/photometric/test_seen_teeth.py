@@ -12,7 +12,6 @@ from likeness.capture.photometric.teeth import FEWEST, seen_heights
 from likeness.capture.sample import sample_capture
 from tracked_sample import centred_landmarks, pictures_of, true_unknowns
 
-NOTHING = np.zeros(2)
 STEP = 1.01e-3
 """Heights are tried in steps of a millimetre, and jaws that are turned by their joint are told of by an expression."""
 
@@ -27,7 +26,7 @@ def frames(truth) -> np.ndarray:
     return np.array(truth.training)
 
 
-def found(truth, frames, head, *, resting=NOTHING, pictures=None):
+def found(truth, frames, head, *, resting: tuple[float, float] = (0.0, 0.0), pictures=None):
     return seen_heights(
         head,
         centred_landmarks(truth, frames),

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 from ...head.model import HeadModel
 from ...rig import JOINTS
@@ -30,6 +31,9 @@ REST_OPENING = 0.05
 TOGETHER = 0.04
 """Gap between the lips' middles, in widths of the mouth, below which they are closed."""
 
+GUMS = (0.003, 0.009)
+"""Distances from the teeth, metres, between which gums rise with them less and less."""
+
 FEWEST = 3
 """Frames with closed lips that it takes to know."""
 
@@ -38,31 +42,38 @@ _MIDDLES, _CORNERS = (13, 14), (78, 308)
 
 @dataclass(frozen=True)
 class Teeth:
-    """What moves with each row of teeth: the row itself, its gums, and with the lower one the tongue.
+    """The rows of teeth, and what rises with each.
 
     Attributes
     ----------
-    share_of_lower : (V,) float32
-        How much each vertex of the head model moves with the lower row, 0..1; NaN where it belongs to neither.
     upper, lower : (F,) int
-        Triangles of the head model.
+        Triangles of the head model that hang on skull and jaw: each row with its gums, and the tongue.
+    rising : (2, V) float32
+        How much each vertex of the head model rises with the upper and the lower row, 0..1: teeth do, gums do near
+        them, and the tongue, which would fill the mouth, does not.
     """
 
-    share_of_lower: Array
     upper: npt.NDArray[np.intp]
     lower: npt.NDArray[np.intp]
+    rising: Array
 
 
 def teeth_of(head: HeadModel) -> Teeth | None:
     """What of a head model hangs on its teeth: all of the mouth that is not joined to the skin; None without teeth."""
-    if not head.regions["teeth"].any():
+    tooth = head.regions["teeth"]
+    if not tooth.any():
         return None
-    within = np.zeros(len(head.template), bool)
-    within[head.faces[head.regions["teeth"] | head.regions["mouth"]]] = True
-    within &= ~_joined_to_skin(head)
-    share = np.where(within, head.skin_weights[:, JOINTS.index("jaw")], np.nan).astype(np.float32)
-    of_faces = share[head.faces].mean(1)
-    return Teeth(share, np.flatnonzero(of_faces < 0.5), np.flatnonzero(of_faces >= 0.5))
+    loose = ~_joined_to_skin(head)[head.faces[:, 0]] & (tooth | head.regions["mouth"])
+    with_jaw = head.skin_weights[head.faces, JOINTS.index("jaw")].mean(1) >= 0.5
+    rows = [np.flatnonzero(loose & part) for part in (~with_jaw, with_jaw)]
+    rising = np.zeros((2, len(head.template)), np.float32)
+    for share, row in zip(rising, rows, strict=True):
+        vertices, teeth = np.unique(head.faces[row]), np.unique(head.faces[row[tooth[row]]])
+        if len(teeth):
+            distances, _ = KDTree(head.template[teeth]).query(head.template[vertices])
+            share[vertices] = 1 - np.clip((distances - GUMS[0]) / (GUMS[1] - GUMS[0]), 0, 1)
+    upper, lower = rows
+    return Teeth(upper, lower, rising)
 
 
 def _joined_to_skin(head: HeadModel) -> npt.NDArray[np.bool_]:
@@ -77,9 +88,8 @@ def with_teeth(head: HeadModel, heights: npt.ArrayLike) -> HeadModel:
     teeth = teeth_of(head)
     if teeth is None:
         return head
-    upper, lower = np.asarray(heights, np.float32)
     template = head.template.copy()
-    template[:, 1] += np.nan_to_num((1 - teeth.share_of_lower) * upper + teeth.share_of_lower * lower)
+    template[:, 1] += np.asarray(heights, np.float32) @ teeth.rising
     return replace(head, template=template)
 
 

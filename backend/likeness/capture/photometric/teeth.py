@@ -131,11 +131,15 @@ def _rasterised(
     rotation, translation = (x[frame].astype(np.float32) for x in (unknowns.rotation, unknowns.translation))
     expression = unknowns.expression[frame].astype(np.float32)
     points = (shaped + np.tensordot(expression, head.expression_basis, 1)) @ rotation.T + translation
-    rows = [(part, height) for part, tried in zip((teeth.upper, teeth.lower), heights, strict=True) for height in tried]
+    rows = [
+        (part, height, share)
+        for part, tried, share in zip((teeth.upper, teeth.lower), heights, teeth.rising, strict=True)
+        for height in tried
+    ]
     rest = np.setdiff1d(np.arange(len(head.faces)), np.concatenate([teeth.upper, teeth.lower]))
-    parts = [rest, *(part for part, _ in rows)]
+    parts = [rest, *(part for part, _, _ in rows)]
     up = rotation[:, 1]
-    vertices = np.stack([points, *(points + np.float32(height) * up for _, height in rows)])
+    vertices = np.stack([points, *(points + np.float32(height) * share[:, None] * up for _, height, share in rows)])
     faces = np.concatenate([head.faces[part] + layer * len(points) for layer, part in enumerate(parts)])
     layers = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
     placed, joined = torch.from_numpy(vertices.reshape(-1, 3)), torch.from_numpy(faces.astype(np.int32))
