@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +24,7 @@ MODULE = "bl_ext.dev.likeness"
 def _enable() -> None:
     """Enable the checkout as Blender enables an installed extension, with nobody's preferences."""
     home = Path(tempfile.mkdtemp(prefix="likeness-blender-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ["BLENDER_USER_RESOURCES"] = str(home)
     import addon_utils
     import bpy

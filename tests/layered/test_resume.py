@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -105,6 +106,15 @@ def test_a_job_does_not_go_on_with_other_settings(capture, undisturbed, change, 
     with pytest.raises(LikenessError, match=sentence) as told:
         train(load_capture(capture), out=undisturbed, resume=True, **settings)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["proxies.safetensors", "finetuned.safetensors"])
+def test_a_job_does_not_go_on_without_what_it_had_finished(capture, undisturbed, tmp_path, name):
+    job = tmp_path / "job"
+    shutil.copytree(undisturbed, job)
+    (job / name).unlink()
+    with pytest.raises(LikenessError, match=f"{name}, which this job had finished, is gone"):
+        train(load_capture(capture), PRESET, job, seconds=math.inf, resume=True)
 
 
 def test_a_job_does_not_go_on_with_another_capture(capture, undisturbed):

@@ -16,7 +16,6 @@ from .geometry_preset import GeometryPreset
 from .grid import Grid
 from .head_layers import HeadLayer
 from .mesh import Mesh
-from .mouth_opening import open_before_mouth
 from .nesting import Nesting
 from .presets import Preset
 from .proxies import Proxies, concatenate_layers
@@ -111,16 +110,12 @@ def level_set(
     geometry : GeometryPreset
         Tells which layers are the core and the cover.
     nested : Nesting, optional
-        Sinks these, and shells before a head mesh are open before the mouth; without it every layer is where its level
-        is, and whole.
+        Sinks these; without it every layer is where its level is.
     reduced : callable
         What becomes of the mesh before anything is looked up at its vertices.
     """
     field = values if nested is None else nested.sunk(values, level, geometry)
-    whole = extract_level(field, grid, level)
-    if nested is not None and geometry.head_mesh and level > 0:
-        whole = open_before_mouth(head, whole)
-    mesh = reduced(whole)
+    mesh = reduced(extract_level(field, grid, level))
     heights = np.full(len(mesh.positions), level, np.float32)
     solid = np.zeros(len(mesh.positions), np.float32)
     if nested is not None:

@@ -64,7 +64,7 @@ def oriented(mesh: Mesh) -> Mesh:
 
 
 def decimated(mesh: Mesh, face_count: int, foveation: Foveation | None = None) -> Mesh:
-    """A mesh, closed but for a hole, with at most about ``face_count`` triangles, by quadric edge collapse.
+    """A closed mesh with at most about ``face_count`` triangles, by quadric edge collapse.
 
     Parameters
     ----------
@@ -117,7 +117,6 @@ def _collapsed(
     meshes.meshing_decimation_quadric_edge_collapse(
         targetfacenum=target,
         preservenormal=True,
-        preserveboundary=True,
         optimalplacement=not keep_vertices,
         selected=keep_vertices,
     )

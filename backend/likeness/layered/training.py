@@ -37,7 +37,7 @@ from ..jobs.fingerprint import capture_fingerprint
 from ..jobs.folder import make_folder, opened_record
 from ..jobs.following import Follower
 from ..jobs.lock import locked
-from ..jobs.record import CAPTURE, read_record
+from ..jobs.record import CAPTURE, Record, read_record
 from ..jobs.session import CHECKPOINT, KEPT_EVERY, Session
 from ..raster.interface import Rasteriser
 from ..raster.select import rasteriser as select_rasteriser
@@ -113,7 +113,7 @@ def train(
     ------
     LikenessError
         If the capture has no training frame or too small pictures, the folder cannot be written or another process
-        works there, or the job that shall go on was begun with something else.
+        works there, or the job that shall go on was begun with something else or lacks what it had finished.
     JobStoppedError
         If somebody asked the job to stop.
     """
@@ -141,7 +141,9 @@ def train(
                 CAPTURE: capture_fingerprint(capture),
             }
             about = {"capture": capture.folder.name, "origin": _origin(capture)}
-            session = Session(out, opened_record(out, made_of, about, resume=resume), budget, kept_every)
+            record = opened_record(out, made_of, about, resume=resume)
+            _check_results(record, out)
+            session = Session(out, record, budget, kept_every)
             session.begin()
             # The others read the record while it does not change.
             team.wait()
@@ -150,6 +152,14 @@ def train(
             session.finished()
     progress("Finishing", 1.0, "")
     return avatar
+
+
+def _check_results(record: Record, out: Path) -> None:
+    """Make sure that what finished stages left, and later ones read, is still in the folder."""
+    needed = {"train": f"{STAGE_ONE}/stage_one.safetensors"} if not record.finished("bake") else {"bake": _PROXIES}
+    for stage, name in {**needed, "finetune": _FINETUNED}.items():
+        if record.finished(stage) and not (out / name).exists():
+            raise LikenessError(f"{out / name}, which this job had finished, is gone; begin anew without --resume.")
 
 
 def _trained(
