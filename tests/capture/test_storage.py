@@ -294,6 +294,17 @@ def test_the_built_in_head_is_not_stored_but_must_be_the_same(tmp_path: Path) ->
     assert "'head'" in refusal(tmp_path / "capture")
 
 
+@pytest.mark.parametrize("own", ["template", "landmark_barycentrics"])
+def test_a_person_who_was_tracked_with_the_built_in_head_is_stored(tmp_path: Path, own: str) -> None:
+    """Whose teeth and points are where no other person has them."""
+    head = replace(standin(), **{own: getattr(standin(), own)[::-1].copy()})
+    expression = np.zeros((FRAMES, head.expression_count), np.float32)
+    write_capture(replace(unwritten_capture(), head=head, expression=expression), tmp_path / "capture", *pictures())
+    found = load_capture(tmp_path / "capture").head
+    assert found.name == head.name
+    assert np.array_equal(getattr(found, own), getattr(head, own))
+
+
 def test_a_folder_that_is_no_capture(tmp_path: Path) -> None:
     assert "capture.json" in refusal(tmp_path)
 

@@ -99,7 +99,7 @@ def write_capture(
         if semantics is not None:
             _write_pictures(temporary, semantics_names(capture.frames), semantics, "pictures of labels")
         _write_parameters(capture, temporary)
-        if capture.head.name != STANDIN:
+        if not _is_built_in(capture.head):
             save_head(capture.head, temporary / HEAD)
         written = replace(capture, folder=temporary)
         _check_pictures(written)
@@ -317,10 +317,22 @@ def _refuse_constant(name: str) -> float:
 
 def _head_entry(head: HeadModel) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": head.name, "expressions": list(head.expression_names)}
-    if head.name == STANDIN:
-        # The built-in head is not stored with the capture, so another Likeness may bring another one.
+    if _is_built_in(head):
+        # It is not stored with the capture, so another Likeness may bring another one.
         entry["fingerprint"] = _fingerprint(head)
     return entry
+
+
+def _is_built_in(head: HeadModel) -> bool:
+    """Whether a head is the built-in one as it is; a tracked person's has points and teeth of its own."""
+    if head.name != STANDIN:
+        return False
+    # Only here, because the built-in head is data that most captures do not need.
+    from ..head.standin import standin
+
+    own, arrays = standin(), ("landmark_triangles", "landmark_barycentrics")
+    alike = all(np.array_equal(getattr(head, name), getattr(own, name)) for name in arrays)
+    return alike and _fingerprint(head) == _fingerprint(own)
 
 
 def _fingerprint(head: HeadModel) -> str:
@@ -333,14 +345,15 @@ def _fingerprint(head: HeadModel) -> str:
 def _load_head(folder: Path, place: Path, description: dict[str, Any]) -> HeadModel:
     told = _field(place, description, "head", _head_field)
     name, expressions = told["name"], tuple(told["expressions"])
-    if name == STANDIN:
+    built_in = name == STANDIN and told["fingerprint"] is not None
+    if built_in:
         # Only here, because the built-in head is data that most captures do not need.
         from ..head.standin import standin
 
         head = standin()
     else:
         head = load_head(_inside(folder, HEAD, f"{place}: field 'head'"))
-    other = name == STANDIN and told["fingerprint"] != _fingerprint(head)
+    other = built_in and told["fingerprint"] != _fingerprint(head)
     if other or head.name != name or head.expression_names != expressions:
         raise LikenessError(
             f"{place}: field 'head' describes another head than the {head.name!r} head that was found; "
