@@ -115,9 +115,10 @@ def test_only_training_frames_tell(head):
 
 
 def test_heads_without_teeth_or_without_that_expression_stay(head, toothless):
+    jawless = replace(head, skin_weights=np.eye(len(JOINTS), dtype=np.float32)[np.zeros(len(head.template), int)])
     nameless = replace(head, expression_names=tuple(f"direction {i}" for i in range(len(head.expression_names))))
     observed, expression = faces_of_lips([0.0] * 9), jaws(head, [0.5] * 9)
-    for other in (toothless, nameless):
+    for other in (toothless, nameless, jawless):
         assert resting_heights(other, observed, expression, np.arange(9)).tolist() == [0, 0]
     assert teeth_of(toothless) is None
     assert with_teeth(toothless, (0.001, 0.002)) is toothless

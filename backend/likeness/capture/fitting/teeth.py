@@ -114,12 +114,12 @@ def resting_heights(head: HeadModel, observed: Floats, expression: Floats, train
     """
     nothing, teeth = np.zeros(2), teeth_of(head)
     closed = training[lip_gaps(observed[training]) < TOGETHER]
-    if teeth is None or OPENING not in head.expression_names or len(closed) < FEWEST:
+    if teeth is None or not len(teeth.lower) or OPENING not in head.expression_names or len(closed) < FEWEST:
         return nothing
     opening = head.expression_names.index(OPENING)
     excess = max(0.0, float(np.median(expression[closed, opening])) - REST_OPENING)
     front = head.faces[teeth.lower].ravel()
-    front = front[head.template[front, 2] > np.quantile(head.template[front, 2], 0.9)]
+    front = front[head.template[front, 2] >= np.quantile(head.template[front, 2], 0.9)]
     return np.array([0.0, -excess * float(head.expression_basis[opening, front, 1].mean())])
 
 
