@@ -324,15 +324,15 @@ def _head_entry(head: HeadModel) -> dict[str, Any]:
 
 
 def _is_built_in(head: HeadModel) -> bool:
-    """Whether a head is the built-in one as it is; a tracked person's has points and teeth of its own."""
-    if head.name != STANDIN:
-        return False
+    """Whether a head is the built-in one itself; a tracked person's has points and teeth of its own."""
+    return head.name == STANDIN and head is _built_in_head()
+
+
+def _built_in_head() -> HeadModel:
     # Only here, because the built-in head is data that most captures do not need.
     from ..head.standin import standin
 
-    own, arrays = standin(), ("landmark_triangles", "landmark_barycentrics")
-    alike = all(np.array_equal(getattr(head, name), getattr(own, name)) for name in arrays)
-    return alike and _fingerprint(head) == _fingerprint(own)
+    return standin()
 
 
 def _fingerprint(head: HeadModel) -> str:
@@ -346,13 +346,7 @@ def _load_head(folder: Path, place: Path, description: dict[str, Any]) -> HeadMo
     told = _field(place, description, "head", _head_field)
     name, expressions = told["name"], tuple(told["expressions"])
     built_in = name == STANDIN and told["fingerprint"] is not None
-    if built_in:
-        # Only here, because the built-in head is data that most captures do not need.
-        from ..head.standin import standin
-
-        head = standin()
-    else:
-        head = load_head(_inside(folder, HEAD, f"{place}: field 'head'"))
+    head = _built_in_head() if built_in else load_head(_inside(folder, HEAD, f"{place}: field 'head'"))
     other = built_in and told["fingerprint"] != _fingerprint(head)
     if other or head.name != name or head.expression_names != expressions:
         raise LikenessError(

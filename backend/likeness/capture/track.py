@@ -365,6 +365,7 @@ def _person(head: HeadModel, found: dict[str, np.ndarray]) -> HeadModel:
 
 def _fit_fingerprint(head: HeadModel, focal: float, training: int) -> str:
     arrays = (head.template, head.identity_basis, head.expression_basis, head.landmark_barycentrics)
+    # With what teeth are raised by, for what earlier versions left in a work folder tells nothing of them.
     return array_fingerprint(*arrays, np.array([focal, training, REST_OPENING]))[:16]
 
 
