@@ -274,6 +274,16 @@ def test_nothing_is_smoothed_over_a_cut(model, observed, fitted):
     assert np.abs(smooth.translation[:half] - alone.translation).max() > 1e-4
 
 
+def test_heads_may_move_alone(model, shown, observed):
+    """A head that is off comes back under the expressions that it had, right or wrong."""
+    prior = expression_prior(model.expression_names, model.lowest)
+    shift = np.array([0.003, -0.002, 0.0])
+    off = replace(shown, translation=shown.translation + shift)
+    found = solve_clip(model, prior, observed, off, pose_only=True)
+    assert np.array_equal(found.expression, off.expression)
+    assert np.abs(found.translation - shown.translation).mean() < 0.2 * np.abs(shift).mean()
+
+
 def test_priors_go_by_names():
     names = ("eyeBlink_L", "eyeBlinkRight", "jawOpen", "anything", "component 3")
     prior = expression_prior(names, np.array([0, 0, 0, 0, -np.inf]))

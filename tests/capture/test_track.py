@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def test_the_rig_follows_the_film(tracked):
     stored = json.loads((tracked.folder / "tracking" / "report.json").read_text())
     assert stored["track_px"] == pytest.approx(report.track_px, abs=1e-6)
     assert f"{report.track_px:.2f} px" in tracked.provenance["tracking"]
+    page = (tracked.folder / "tracking" / "report.md").read_text()
+    assert re.search(r"^- teeth, raised: upper row -?\d+\.\d mm, lower row -?\d+\.\d mm$", page, re.MULTILINE)
 
 
 def test_the_report_measures_what_it_says(tracked):

@@ -133,6 +133,7 @@ def track_video(
                 "head": f"{head.name} ({head.licence})" if head.licence else head.name,
                 "frames without a face, left out": str(clip.count - len(clip.frames)),
                 **plan.remarks,
+                **capture.provenance,
                 **(provenance or {}),
             }
             finished = _written(replace(capture, provenance=told), clip, plan, work, watch, report)
@@ -270,7 +271,7 @@ def _capture(
     training: Indices,
     frame_rate: float,
 ) -> Capture:
-    """The capture of what :func:`_fit` found, with nothing said about where it came from."""
+    """The capture of what :func:`_fit` found, which says what became of its teeth and nothing of where it came from."""
     count = len(landmarks)
     head, unknowns = _person(head, found), _unknowns(found)
     rig = motion(head, unknowns, found["gaze"], training)
@@ -292,7 +293,7 @@ def _capture(
         mattes=picture_names("mattes", count, ".png"),
         held_out=tuple(range(len(training), count)),
         frame_rate=frame_rate,
-        provenance={},
+        provenance={"teeth, raised": "upper row {:.1f} mm, lower row {:.1f} mm".format(*1000 * found["teeth"])},
     )
 
 

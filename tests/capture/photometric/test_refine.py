@@ -14,7 +14,7 @@ from likeness.capture.fitting.solver import solve_clip
 from likeness.capture.model import Capture
 from likeness.capture.photometric.appearance import Appearance
 from likeness.capture.photometric.evidence import head_system, placed, sight
-from likeness.capture.photometric.refine import TRUST, refine_clip
+from likeness.capture.photometric.refine import ROUNDS, TRUST, refine_clip
 from likeness.capture.photometric.samples import skin_samples
 from likeness.capture.sample import sample_capture
 from scipy.spatial.transform import Rotation
@@ -62,6 +62,9 @@ def test_normal_equations_lead_back_to_where_the_colours_are(truth):
     appearance = Appearance(albedo, np.zeros((8, 3), np.float32), np.ones(len(albedo), np.float32))
     hessian, gradient = head_system(samples, appearance, seen, place, true, 0, flags)
     assert np.abs(gradient).max() < 1e-6
+    rigid = head_system(samples, appearance, seen, place, true, 0, flags, pose_only=True)
+    assert np.allclose(rigid[0][:6, :6], hessian[:6, :6]) and not rigid[0][6:].any() and not rigid[0][:, 6:].any()
+    assert np.allclose(rigid[1][:6], gradient[:6]) and not rigid[1][6:].any()
     nobody = head_system(samples, appearance, seen, place, true, 0, np.zeros(len(flags), bool))
     assert not any(part.any() for part in nobody)
     jaw = 6 + truth.head.expression_names.index("jawOpen")
@@ -96,7 +99,6 @@ def test_a_shaken_head_is_steadied(truth):
     smooth = solve_clip(point_model(truth.head), prior, landmarks, start, iterations=4)
     assert turn_errors(found, true).mean() < 0.7 * turn_errors(smooth, true).mean()
     assert turn_errors(found, true).mean() < 0.5 * turn_errors(start, true).mean()
-    # Two rounds of two steps for each frame.
-    total = 4 * len(FRAMES)
-    assert [done for _, done, _ in told] == [total // 4, total // 2, 3 * total // 4, total - 1, total]
+    total = len(ROUNDS) * len(FRAMES)
+    assert [done for _, done, _ in told] == [*range(len(FRAMES), total, len(FRAMES)), total - 1, total]
     assert {(stage, whole) for stage, _, whole in told} == {("colours", total)}

@@ -187,6 +187,8 @@ def solve_clip(
     starts: Frames | None = None,
     iterations: int = 3,
     evidence: Evidence | None = None,
+    *,
+    pose_only: bool = False,
 ) -> Unknowns:
     """Fit all frames together: expressions change smoothly from frame to frame, and so does the head's velocity.
 
@@ -200,6 +202,8 @@ def solve_clip(
     iterations : int
     evidence : callable, optional
         Normal equations of what the points do not tell.
+    pose_only : bool
+        Whether expressions stay as they are.
     """
     count = len(observed)
     edges = np.unique([0, count, *(starts if starts is not None else ())])
@@ -218,6 +222,7 @@ def solve_clip(
                 pinned=pinned,
                 iterations=iterations,
                 evidence=(lambda part, frames=frames: evidence(frames, part)) if evidence else None,
+                pose_only=pose_only,
             )
             kept = np.arange(first, last)
             unknowns = unknowns.with_frames(kept, solved.at(kept - frames[0]))
@@ -233,6 +238,7 @@ def _solve_window(
     pinned: bool,
     iterations: int,
     evidence: Callable[[Unknowns], tuple[Floats, Floats]] | None,
+    pose_only: bool,
 ) -> Unknowns:
     """Fit the frames of one window together; the first one stays as it is if it is pinned."""
     tie = np.concatenate([STEADINESS, prior.smoothness])
@@ -257,6 +263,7 @@ def _solve_window(
         gradient[:-1] -= pull
         free = ~_at_bounds(model, unknowns, gradient)
         free[0] &= not pinned
+        free[:, POSE:] &= not pose_only
         hessian, gradient = _pinned(hessian, gradient, free)
         both_free: Floats = (free[1:] & free[:-1]).astype(np.float64)
         step = solve_chain(hessian, -tie * both_free, -gradient)

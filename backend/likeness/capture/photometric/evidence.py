@@ -96,6 +96,8 @@ def head_system(
     unknowns: Unknowns,
     frame: int,
     flags: Flags,
+    *,
+    pose_only: bool = False,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Normal equations of what one frame's colours say of the head: matrix (6 + E, 6 + E) and gradient (6 + E,).
 
@@ -114,7 +116,11 @@ def head_system(
         Of the unknowns.
     flags : (N,) bool
         Points that are seen.
+    pose_only : bool
+        Whether expressions are left out: zero, and much quicker.
     """
+    size = POSE + len(samples.expression_basis)
+    hessian, gradient = np.zeros((size, size)), np.zeros(size)
     residual = appearance.expected(place.normals) - seen.at(seen.colours, place.pixels)
     # Frames may be brighter or redder as a whole: exposure and white balance drift.
     weight = _weights(residual, appearance.deviation, flags)
@@ -122,8 +128,7 @@ def head_system(
     weight = _weights(residual, appearance.deviation, flags)
     used = np.flatnonzero(weight)
     if not len(used):
-        size = POSE + len(samples.expression_basis)
-        return np.zeros((size, size)), np.zeros(size)
+        return hessian, gradient
     right, down = (seen.at(values, place.pixels[used]) for values in seen.derivatives())
     camera = place.camera[used]
     depth = -camera[:, 2:]
@@ -132,15 +137,16 @@ def head_system(
     slope = place.focal / depth
     by_place = np.stack([right * slope, -down * slope, right * across[:, :1] + down * across[:, 1:]], 2)
     around = camera - unknowns.translation[frame].astype(np.float32)
-    by_model = by_place @ unknowns.rotation[frame].astype(np.float32)
-    by_expression = by_model @ samples.expression_basis[:, used].transpose(1, 2, 0)
-    rows = np.concatenate([np.cross(around[:, None], by_place), by_place, by_expression], 2)
-    rows = rows.reshape(3 * len(used), -1).astype(np.float32)
+    columns = [np.cross(around[:, None], by_place), by_place]
+    if not pose_only:
+        by_model = by_place @ unknowns.rotation[frame].astype(np.float32)
+        columns.append(by_model @ samples.expression_basis[:, used].transpose(1, 2, 0))
+    rows = np.concatenate(columns, 2).reshape(3 * len(used), -1).astype(np.float32)
     every = np.repeat(weight[used], 3)
     scaled = rows * np.sqrt(every)[:, None]
-    total = 3 * max(int(flags.sum()), 1)
-    hessian = (scaled.T @ scaled).astype(np.float64) / total
-    gradient = -(rows.T @ (every * residual[used].ravel())).astype(np.float64) / total
+    total, count = 3 * max(int(flags.sum()), 1), rows.shape[1]
+    hessian[:count, :count] = (scaled.T @ scaled).astype(np.float64) / total
+    gradient[:count] = -(rows.T @ (every * residual[used].ravel())).astype(np.float64) / total
     return hessian, gradient
 
 

@@ -23,19 +23,47 @@ from .samples import Flags, SkinSamples, skin_samples, visible
 Picture = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
+Bits = npt.NDArray[np.uint8]
 Report = Callable[[str, int, int], None]
-
-BLURS = (2.5, 1.2)
-"""Blur of the pictures in successive rounds, pixels of a picture 512 wide."""
-
-STEPS = 2
-"""Steps of all frames in each round."""
 
 TRUST = 300.0
 """How many measurements of one deviation each all colours of a frame together count for."""
 
+POSE_TRUST = 5.0
+"""How many times as much they count for where expressions are held and only the head moves.
+
+All of the skin moves with the head, and shading cannot be taken for that; it can for an expression, which landmarks
+must therefore hold.
+"""
+
 LOOKS = 300
 """Training frames, evenly spread, from which colours and light are found."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Colours and light are found once, then all frames take a step towards them.
+
+    Attributes
+    ----------
+    blur : float
+        Of the pictures, pixels of a picture 512 wide.
+    pose_only : bool
+        Whether expressions are held.
+    """
+
+    blur: float
+    pose_only: bool
+
+
+ROUNDS = (
+    Round(2.5, pose_only=False),
+    Round(2.5, pose_only=False),
+    Round(1.2, pose_only=False),
+    Round(1.2, pose_only=False),
+    Round(1.2, pose_only=True),
+    Round(1.2, pose_only=True),
+)
 
 
 @dataclass(frozen=True)
@@ -68,31 +96,45 @@ class _Skin:
     pictures: Pictures
     trust: float
 
-    def visible(self, unknowns: Unknowns, frame: int) -> Flags:
+    def visible(self, unknowns: Unknowns, frames: Frames) -> Bits:
+        """Which of the N points are seen in frames (F, N / 8), eight to a byte, for there are many of both."""
         size = self.pictures.size
         middle = (self.pictures.middle[0] / size, self.pictures.middle[1] / size)
-        return visible(self.samples, self.head, self.shaped, self.rasterise, unknowns, frame, middle)
+        head = self.samples, self.head, self.shaped, self.rasterise
+        return np.stack([np.packbits(visible(*head, unknowns, frame, middle)) for frame in frames.tolist()])
 
-    def looks(self, unknowns: Unknowns, frames: Frames, blur: float) -> Iterator[tuple[Array, Array, Flags]]:
+    def looks(
+        self, unknowns: Unknowns, frames: Frames, visibility: Bits, blur: float
+    ) -> Iterator[tuple[Array, Array, Flags]]:
         """Colours, normals and visibility of the points in some frames."""
         for frame in frames.tolist():
             place = placed(self.samples, unknowns, frame, self.pictures.size, self.pictures.middle)
             seen = sight(self.pictures.read(frame), place, blur)
-            yield seen.at(seen.colours, place.pixels), place.normals, self.visible(unknowns, frame)
+            yield seen.at(seen.colours, place.pixels), place.normals, self._flags(visibility, frame)
 
     def systems(
-        self, appearance: Appearance, frames: Frames, part: Unknowns, visibility: npt.NDArray[np.uint8], blur: float
+        self,
+        appearance: Appearance,
+        frames: Frames,
+        part: Unknowns,
+        visibility: Bits,
+        blur: float,
+        pose_only: bool,
     ) -> tuple[Floats, Floats]:
         """Normal equations (F, n, n) and (F, n) of some frames, whose unknowns are ``part``."""
+        trust = self.trust * (POSE_TRUST if pose_only else 1.0)
         hessians, gradients = [], []
         for index, frame in enumerate(frames.tolist()):
             place = placed(self.samples, part, index, self.pictures.size, self.pictures.middle)
             seen = sight(self.pictures.read(frame), place, blur)
-            flags = np.unpackbits(visibility[frame], count=len(self.samples.rest)).astype(bool)
-            hessian, gradient = head_system(self.samples, appearance, seen, place, part, index, flags)
-            hessians.append(self.trust * hessian)
-            gradients.append(self.trust * gradient)
+            flags = self._flags(visibility, frame)
+            system = head_system(self.samples, appearance, seen, place, part, index, flags, pose_only=pose_only)
+            hessians.append(trust * system[0])
+            gradients.append(trust * system[1])
         return np.stack(hessians), np.stack(gradients)
+
+    def _flags(self, visibility: Bits, frame: int) -> Flags:
+        return np.unpackbits(visibility[frame], count=len(self.samples.rest)).astype(bool)
 
 
 def refine_clip(
@@ -109,8 +151,8 @@ def refine_clip(
     """Poses and expressions for which the colours of the skin agree from frame to frame.
 
     In each round the skin's colours and the light are found from the training frames as they are tracked so far; then
-    all frames are moved towards them, landmarks and priors keeping their say. Memory grows with the clip's length by
-    half a kilobyte a frame only.
+    all frames are moved towards them, landmarks and priors keeping their say. In the last rounds only heads move.
+    Memory grows with the clip's length by half a kilobyte a frame only.
 
     Parameters
     ----------
@@ -141,28 +183,31 @@ def refine_clip(
     )
     count, model = len(unknowns.rotation), point_model(head)
     looks = training[np.unique(np.linspace(0, len(training) - 1, LOOKS).round().astype(np.intp))]
-    done, total = 0, len(BLURS) * STEPS * count
-    for blur in BLURS:
-        pixels = blur * pictures.size / PICTURE
-        appearance = appearance_of(skin.looks(unknowns, looks, pixels), len(skin.samples.rest))
-        visibility = np.stack([np.packbits(skin.visible(unknowns, frame)) for frame in range(count)])
+    done, total = 0, len(ROUNDS) * count
+    # Rounds move heads by a pixel or two, which hides or shows next to nothing.
+    visibility = skin.visible(unknowns, np.arange(count))
+    for step in ROUNDS:
+        pixels = step.blur * pictures.size / PICTURE
+        appearance = appearance_of(skin.looks(unknowns, looks, visibility, pixels), len(skin.samples.rest))
 
         def evidence(
             frames: Frames,
             part: Unknowns,
             appearance: Appearance = appearance,
-            visibility: npt.NDArray[np.uint8] = visibility,
             pixels: float = pixels,
+            pose_only: bool = step.pose_only,
         ) -> tuple[Floats, Floats]:
             nonlocal done
-            systems = skin.systems(appearance, frames, part, visibility, pixels)
+            systems = skin.systems(appearance, frames, part, visibility, pixels, pose_only)
             # Windows overlap, so some frames are counted twice.
             done = min(done + len(frames), total - 1)
             if report:
                 report("colours", done, total)
             return systems
 
-        unknowns = solve_clip(model, prior, landmarks[:, :COUNT], unknowns, starts, STEPS, evidence)
+        unknowns = solve_clip(
+            model, prior, landmarks[:, :COUNT], unknowns, starts, 1, evidence, pose_only=step.pose_only
+        )
     if report:
         report("colours", total, total)
     return unknowns

@@ -66,7 +66,8 @@ def skin_samples(head: HeadModel, identity: npt.ArrayLike, count: int = COUNT) -
     weights = np.concatenate([1 - root, root * (1 - uniform[:, 1:]), root * uniform[:, 1:]], 1).astype(np.float32)
 
     def at_points(values: Floats) -> Floats:
-        return np.asarray((values[..., chosen, :] * weights[..., None]).sum(-2), np.float32)
+        # Not as NumPy lays out a sum of picked values: every frame goes through all of it, several times.
+        return np.ascontiguousarray((values[..., chosen, :] * weights[..., None]).sum(-2), np.float32)
 
     normals = at_points(_normals(shaped, triangles))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-9)
