@@ -35,8 +35,8 @@ _LONGEST_ROW = 2**14
 FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS = 0.0015, 0.025, 0.008
 """How far outside the head model the surface may lie at most, by region, metres.
 
-What shells show of a face slides over it when the head turns farther than it was filmed, by as much as they stand off it.
-Nearer than this, though, coarse shells sink into the head mesh.
+What shells show of a face slides over it when the head turns farther than it was filmed, and the more the farther they
+stand off. Nearer than this, though, coarse shells sink into the head mesh.
 """
 
 FOREHEAD_HEIGHT = 0.035
