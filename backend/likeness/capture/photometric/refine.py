@@ -64,6 +64,7 @@ ROUNDS = (
     Round(1.2, pose_only=True),
     Round(1.2, pose_only=True),
 )
+"""All that a clip goes through; more of either kind moves next to nothing."""
 
 
 @dataclass(frozen=True)
