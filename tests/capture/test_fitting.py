@@ -275,7 +275,7 @@ def test_nothing_is_smoothed_over_a_cut(model, observed, fitted):
 
 
 def test_heads_may_move_alone(model, shown, observed):
-    """A head that is off comes back under the expressions that it had, right or wrong."""
+    """A head that is off comes back, under the expressions that it had."""
     prior = expression_prior(model.expression_names, model.lowest)
     shift = np.array([0.003, -0.002, 0.0])
     off = replace(shown, translation=shown.translation + shift)

@@ -20,7 +20,7 @@ from .fitting.fit import fit_clip
 from .fitting.points import COUNT, point_model
 from .fitting.priors import ExpressionPrior, expression_prior, with_gaze
 from .fitting.residuals import PICTURE, Unknowns
-from .fitting.teeth import REST_OPENING, resting_heights, with_teeth
+from .fitting.teeth import resting_heights, with_teeth
 from .formats.flame_frames import FOCAL_OVER_SIDE as POSSIBLE_FOCAL_OVER_SIDE
 from .gaze import track_gaze
 from .model import Capture
@@ -275,6 +275,7 @@ def _capture(
     count = len(landmarks)
     head, unknowns = _person(head, found), _unknowns(found)
     rig = motion(head, unknowns, found["gaze"], training)
+    teeth = "upper row {:.1f} mm, lower row {:.1f} mm".format(*1000 * found["teeth"])
     pixels = float(np.exp(unknowns.log_focal)) * size / PICTURE
     return Capture(
         folder=Path(),
@@ -293,7 +294,7 @@ def _capture(
         mattes=picture_names("mattes", count, ".png"),
         held_out=tuple(range(len(training), count)),
         frame_rate=frame_rate,
-        provenance={"teeth, raised": "upper row {:.1f} mm, lower row {:.1f} mm".format(*1000 * found["teeth"])},
+        provenance={"teeth, raised": teeth} if head.regions["teeth"].any() else {},
     )
 
 
@@ -366,8 +367,7 @@ def _person(head: HeadModel, found: dict[str, np.ndarray]) -> HeadModel:
 
 def _fit_fingerprint(head: HeadModel, focal: float, training: int) -> str:
     arrays = (head.template, head.identity_basis, head.expression_basis, head.landmark_barycentrics)
-    # With what teeth are raised by, for what earlier versions left in a work folder tells nothing of them.
-    return array_fingerprint(*arrays, np.array([focal, training, REST_OPENING]))[:16]
+    return array_fingerprint(*arrays, np.array([focal, training]))[:16]
 
 
 def _written(capture: Capture, clip: Clip, plan: Plan, work: WorkFolder, watch: Stopwatch, report: Report) -> Capture:

@@ -20,7 +20,7 @@ from ..jobs.lock import LOCK, locked
 
 Arrays = dict[str, np.ndarray]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever tracking changes in a way that makes older stages useless."""
 
 _SETTINGS = "likeness-tracking.json"
