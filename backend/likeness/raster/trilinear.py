@@ -74,18 +74,6 @@ def corner_share(cell: Cell, corner: int) -> float:
     return x * y * z
 
 
-@wp.func
-def corner_slope(cell: Cell, corner: int) -> wp.vec3:
-    """How that weight changes along the axes, per cell."""
-    x = wp.where((corner >> 2) == 1, cell.place[0], 1.0 - cell.place[0])
-    y = wp.where(((corner >> 1) & 1) == 1, cell.place[1], 1.0 - cell.place[1])
-    z = wp.where((corner & 1) == 1, cell.place[2], 1.0 - cell.place[2])
-    along_x = wp.where((corner >> 2) == 1, 1.0, -1.0)
-    along_y = wp.where(((corner >> 1) & 1) == 1, 1.0, -1.0)
-    along_z = wp.where((corner & 1) == 1, 1.0, -1.0)
-    return wp.vec3(along_x * y * z, x * along_y * z, x * y * along_z)
-
-
 @wp.kernel(enable_backward=False)
 def _sample(
     points: wp.array[wp.vec3],
@@ -96,14 +84,25 @@ def _sample(
 ):
     index = wp.tid()
     cell = cell_of(points[index], grid)
-    value = wp.float32(0.0)
-    slope = wp.vec3()
-    for corner in range(8):
-        entry = table[corner_entry(cell, corner, grid)]
-        value += entry * corner_share(cell, corner)
-        slope += entry * corner_slope(cell, corner)
-    values[index] = value
-    slopes[index] = slope / grid.cell
+    place = cell.place
+    # One axis after another: seven interpolations, where eight corners' weights and slopes cost three times as much.
+    row, plane = grid.shape[2], grid.shape[1] * grid.shape[2]
+    near, far = cell.entry, cell.entry + plane
+    first, second, third, fourth = table[near], table[near + row], table[far], table[far + row]
+    first_rise, second_rise = table[near + 1] - first, table[near + row + 1] - second
+    third_rise, fourth_rise = table[far + 1] - third, table[far + row + 1] - fourth
+    near_low, near_high = first + place[2] * first_rise, second + place[2] * second_rise
+    far_low, far_high = third + place[2] * third_rise, fourth + place[2] * fourth_rise
+    near_rise, far_rise = near_high - near_low, far_high - far_low
+    near_value, far_value = near_low + place[1] * near_rise, far_low + place[1] * far_rise
+    near_slope = first_rise + place[1] * (second_rise - first_rise)
+    far_slope = third_rise + place[1] * (fourth_rise - third_rise)
+    values[index] = near_value + place[0] * (far_value - near_value)
+    slopes[index] = wp.vec3(
+        (far_value - near_value) / grid.cell,
+        (near_rise + place[0] * (far_rise - near_rise)) / grid.cell,
+        (near_slope + place[0] * (far_slope - near_slope)) / grid.cell,
+    )
 
 
 @wp.kernel(enable_backward=False)
