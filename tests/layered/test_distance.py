@@ -123,6 +123,15 @@ def test_surface_unites_head_and_hair_but_hangs_no_hair_before_the_face(scene, s
     assert grid.sample(values, np.array([[0, 0, between]], np.float32))[0] > 0
 
 
+def test_surface_stands_before_the_face_by_less_than_two_millimetres(scene, surface):
+    *_, grid = scene
+    heights = np.linspace(-0.003, 0.006, 91)
+    before = np.stack([0 * heights, 0 * heights, RADIUS + heights], 1).astype(np.float32)
+    crossing = heights[(grid.sample(surface, before) < 0).sum()]
+    # What shells show slides over the face by what they stand off; nearer, coarse shells would sink into the head mesh.
+    assert 0.001 < crossing < 0.002
+
+
 def test_surface_ends_behind_the_head_where_hair_does(scene, surface):
     *_, grid = scene
     # No picture shows where; beside and above the head all show that hair is 2 cm thick.
