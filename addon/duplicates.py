@@ -9,7 +9,7 @@ import bpy
 from .armature import PROPERTY
 from .decoder import NEURON_GROUPS, WEIGHTS_IMAGES
 from .images import weights_image
-from .live import refresh, sharing
+from .live import refresh, sharing, shown_image, weights_images
 
 
 def make_independent(context: bpy.types.Context, rig: bpy.types.Object) -> None:
@@ -44,11 +44,16 @@ def make_independent(context: bpy.types.Context, rig: bpy.types.Object) -> None:
 
 def _own_images(armature: bpy.types.Armature) -> dict[bpy.types.Image, bpy.types.Image]:
     """New weights images by those that they replace, and remembered instead of them."""
-    stored = armature[PROPERTY]
-    own = {}
-    for name in WEIGHTS_IMAGES:
-        shared = stored[name]
-        own[shared] = stored[name] = weights_image(shared.name, tuple(shared.size))
+    shown = shown_image(armature)
+    if shown is None:
+        # It shows no weights, so there are none to share.
+        return {}
+    shared = weights_images(armature, shown)
+    own = {image: weights_image(image.name, tuple(image.size)) for image in shared}
+    for name, image in zip(WEIGHTS_IMAGES, shared, strict=True):
+        armature[PROPERTY][name] = own[image]
+    # Where the user has deleted one, the other avatar may have made a new one for both.
+    own.setdefault(shown, own[shared[0]])
     return own
 
 

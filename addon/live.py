@@ -17,7 +17,7 @@ from bpy.app.handlers import persistent
 
 from .armature import PROPERTY
 from .decoder import NEURON_GROUPS, WEIGHTS_IMAGES, is_avatar, load_decoder
-from .images import write_weights
+from .images import weights_image, write_weights
 from .posing import evaluated_pose
 
 _written: dict[int, bytes] = {}
@@ -52,6 +52,22 @@ def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 def shown_image(armature: bpy.types.Armature) -> bpy.types.Image | None:
     """The weights image that an avatar's materials read now; None if the user has deleted them."""
     return next((node.image for node in _lookups(armature)), None)
+
+
+def weights_images(armature: bpy.types.Armature, shown: bpy.types.Image) -> list[bpy.types.Image]:
+    """The two images that an avatar's weights are written to in turns; new ones for those that the user has deleted.
+
+    Parameters
+    ----------
+    armature : bpy.types.Armature
+    shown : bpy.types.Image
+        The one that :func:`shown_image` gives.
+    """
+    stored = armature[PROPERTY]
+    for name in WEIGHTS_IMAGES:
+        if stored.get(name) is None:
+            stored[name] = weights_image(shown.name, tuple(shown.size))
+    return [stored[name] for name in WEIGHTS_IMAGES]
 
 
 def sharing(rig: bpy.types.Object) -> list[bpy.types.Object]:
@@ -99,7 +115,7 @@ def _lookups(armature: bpy.types.Armature) -> Iterator[bpy.types.ShaderNodeTexIm
 
 def _swap_images(armature: bpy.types.Armature, shown: bpy.types.Image) -> bpy.types.Image:
     """Let the nodes read the other image: Cycles, once it holds a picture, does not notice that its pixels change."""
-    first, second = (armature[PROPERTY][name] for name in WEIGHTS_IMAGES)
+    first, second = weights_images(armature, shown)
     other = second if shown == first else first
     for node in _lookups(armature):
         node.image = other

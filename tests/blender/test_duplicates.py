@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from avatars import tiny_camera, tiny_poses
 from bl_ext.dev.likeness.addon import live
+from bl_ext.dev.likeness.addon.armature import PROPERTY
 from bl_ext.dev.likeness.addon.batch import render_job
+from bl_ext.dev.likeness.addon.decoder import WEIGHTS_IMAGES
 from bl_ext.dev.likeness.addon.duplicates import make_independent
 from bl_ext.dev.likeness.addon.importing import ImportedAvatar
 from bl_ext.dev.likeness.addon.jobs import Job
@@ -214,6 +216,24 @@ def test_of_three_linked_avatars_each_can_be_made_independent(imported, avatar):
         assert not sharing(made.armature)
         assert_shows(made.armature, avatar, tiny_poses()[name])
         np.testing.assert_allclose(key_values(made)[1:4], tiny_poses()[name].expression, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES.values())
+@pytest.mark.parametrize("poses", [("smile", "all"), ("smile", "all", "jaw")], ids=len)
+def test_of_two_weights_images_the_hidden_one_may_be_deleted(imported, avatar, copy, engine, poses):
+    bpy.context.scene.render.engine = engine
+    shown, stored = shown_image(copy.armature.data), copy.armature.data[PROPERTY]
+    hidden = next(stored[name] for name in WEIGHTS_IMAGES if stored[name] != shown)
+    bpy.data.images.remove(hidden)
+    # In Cycles each change is written to the other image.
+    for name in poses:
+        pose_both((imported, name), (copy, name))
+        assert_shows(copy.armature, avatar, tiny_poses()[name])
+    bpy.context.view_layer.objects.active = copy.armature
+    assert bpy.ops.likeness.make_independent() == {"FINISHED"}
+    pose_both((imported, "smile"), (copy, "all"))
+    for made, name in ((imported, "smile"), (copy, "all")):
+        assert_shows(made.armature, avatar, tiny_poses()[name])
 
 
 def test_only_an_avatar_that_shares_its_look_can_be_made_independent(imported):
