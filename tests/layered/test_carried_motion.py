@@ -47,7 +47,9 @@ def points():
     return (directions * random.uniform(0.1, 0.15, (500, 1))).astype(np.float32)
 
 
-def test_points_move_as_vertices_with_the_deformers_attributes(head, deformer, points):
+@pytest.mark.parametrize("hanging", [0.0, 0.6])
+def test_points_move_as_vertices_with_the_deformers_attributes(head, deformer, points, hanging):
+    deformer = deformer.with_hanging(hanging)
     pose = TorchPose.of(POSE)
     attributes = deformer.attributes(points)
     rest = torch.as_tensor(head.to_rest(points, attributes))
@@ -91,7 +93,7 @@ def test_the_kernel_says_the_same(head, deformer, points, threads):
         assert isinstance(motion, CarriedMotion)
         return replace(motion, found=torch.as_tensor(deformer.nearest(near.numpy(), 9)))
 
-    for made in (deformer.motion(), softer.motion(torso)):
+    for made in (deformer.motion(), deformer.with_hanging(0.6).motion(), softer.motion(torso)):
         moved = many + 1e-4
         torch.set_num_threads(threads)
         try:

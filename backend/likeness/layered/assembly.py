@@ -135,7 +135,8 @@ def assembled(
     head: CanonicalHead, layers: list[LayerMesh], atlases: list[Atlas], preset: Preset, tile_size: int
 ) -> AssembledLayers:
     """Join layers, inner to outer, with textures of ``tile_size`` texels that are all zero."""
-    entries = np.flatnonzero(np.abs(head.attributes.corrective_basis).max((0, 1)) > 0)
+    moved = [np.abs(layer.attributes.corrective_basis).max((0, 1)) for layer in layers]
+    entries = np.flatnonzero(np.max([np.abs(head.attributes.corrective_basis).max((0, 1)), *moved], 0) > 0)
     parts = [
         {
             "positions": layer.rest,

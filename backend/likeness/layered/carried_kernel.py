@@ -101,6 +101,7 @@ def _carry(
     shifts: wp.array[float],
     displacements: wp.array[wp.vec3],
     weights: wp.array2d[float],
+    distances: wp.array[float],
 ):
     index = wp.tid()
     point = points[index]
@@ -133,6 +134,7 @@ def _carry(
         carried = _with_torso(point, carried, torso_grid, shifts)
     carried = _strongest(carried)
     displacements[index] = move / total * wp.exp(-wp.max(nearest - limits.fade_start, 0.0) / limits.fade_length)
+    distances[index] = nearest
     for joint in range(6):
         weights[index, joint] = carried[joint]
 
@@ -217,8 +219,8 @@ def carried(
     softening: tuple[float, float],
     soft: tuple[Grid, torch.Tensor],
     torso: tuple[Grid, torch.Tensor] | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Displacements (N, 3) and skin weights (N, 6) at points, without gradients.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Displacements (N, 3), skin weights (N, 6) and distances (N,) from the nearest skin, without gradients.
 
     Parameters
     ----------
@@ -236,6 +238,7 @@ def carried(
         The torso's learned share.
     """
     displacements, weights = torch.empty_like(points), points.new_empty(len(points), 6)
+    distances = points.new_empty(len(points))
     limits = Limits()
     limits.fade_start, limits.fade_length = fade
     limits.narrow_start, limits.wide_start = softening
@@ -256,7 +259,8 @@ def carried(
     def part(start: int, stop: int) -> None:
         arrays = [warp_view(places[start:stop], wp.vec3), warp_view(found[start:stop], wp.int32)]
         results = [warp_view(displacements[start:stop], wp.vec3), warp_view(weights[start:stop])]
+        results.append(warp_view(distances[start:stop]))
         launch(_carry, stop - start, [*arrays, *shared, *results], points.device)
 
     on_all_cores(part, points)
-    return displacements, weights
+    return displacements, weights, distances

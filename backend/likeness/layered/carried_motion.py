@@ -13,9 +13,11 @@ import torch
 from scipy.spatial import KDTree
 from torch.nn.functional import embedding_bag
 
+from ..rig import CORRECTIVE_COUNT
 from .carried_kernel import carried, nearest_among
 from .field import grid_taps
 from .grid import Grid
+from .hanging import Hanging
 from .torso import TorsoShare
 
 
@@ -42,6 +44,8 @@ class CarriedMotion:
         Distance from which on displacements fade, and over what length.
     softening : (2,) float
         Distances at which skin weights begin to blur, and to blur more.
+    hanging : Hanging
+        How hair hangs.
     torso : TorsoShare, optional
         A learned correction of the torso's share.
     found : (N, neighbours + 1) int32, optional
@@ -58,6 +62,7 @@ class CarriedMotion:
     neighbours: int
     fade: tuple[float, float]
     softening: tuple[float, float]
+    hanging: Hanging
     torso: TorsoShare | None = None
     found: torch.Tensor | None = None
 
@@ -65,7 +70,7 @@ class CarriedMotion:
         """Displacements (N, 3) and skin weights (N, 6) at canonical points (N, 3); see ``PointMotion``."""
         table = torch.cat([self.basis @ change[self.entries], self.skin_weights], 1)
         if self.found is not None and not torch.is_grad_enabled():
-            return self._by_kernel(points, table, self.found)
+            return self._hung(points, change, *self._by_kernel(points, table, self.found))
         indices = self._neighbours(points) if self.found is None else self.found.long()
         distances = torch.linalg.vector_norm(points[:, None] - self.vertices[indices], dim=2)
         # Points that have moved may have their neighbours in another order.
@@ -78,7 +83,7 @@ class CarriedMotion:
         weights = self._softened(points, blended[:, 3:], nearest[:, 0])
         if self.torso is not None:
             weights = self.torso(points, weights)
-        return blended[:, :3] * faded, strongest_influences(weights)
+        return self._hung(points, change, blended[:, :3] * faded, strongest_influences(weights), nearest[:, 0])
 
     def on_triangles(self, points: torch.Tensor, corners: torch.Tensor, lists: torch.Tensor) -> CarriedMotion:
         """The same for points (N, 3) on triangles with corners (N, 3), near which they stay; see ``PointMotion``.
@@ -94,7 +99,7 @@ class CarriedMotion:
 
     def _by_kernel(
         self, points: torch.Tensor, table: torch.Tensor, found: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         torso = None if self.torso is None else (self.torso.grid, self.torso.shifts)
         soft = (self.grid, self.blurred)
         return carried(
@@ -107,6 +112,21 @@ class CarriedMotion:
             soft=soft,
             torso=torso,
         )
+
+    def _hung(
+        self,
+        points: torch.Tensor,
+        change: torch.Tensor,
+        displacements: torch.Tensor,
+        weights: torch.Tensor,
+        distance: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Displacements (N, 3) with what hanging adds at distances (N,) from the skin, and the weights as they are."""
+        if self.hanging.share:
+            strength = self.hanging.strength(points, weights, distance)
+            features = change[len(change) - CORRECTIVE_COUNT :]
+            displacements = displacements + self.hanging.displacements(points, strength, features)
+        return displacements, weights
 
     def _neighbours(self, points: torch.Tensor) -> torch.Tensor:
         _, found = self.tree.query(points.detach().numpy(), self.neighbours + 1, workers=torch.get_num_threads())

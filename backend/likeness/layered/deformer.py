@@ -16,10 +16,11 @@ from scipy import sparse
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
-from ..rig import AVATAR_JOINTS, CORRECTIVE_COUNT
+from ..rig import AVATAR_JOINTS, CORRECTIVE_COUNT, JOINTS
 from .canonical import Attributes, CanonicalHead, bare_vertices
 from .carried_motion import CarriedMotion
 from .grid import Grid
+from .hanging import ANCHOR_DEPTH, Hanging
 from .point_deformation import MeshMotion
 from .torso import TorsoShare
 
@@ -37,6 +38,11 @@ class Deformer:
 
     Only the outer skin's vertices are carried outwards: eyeballs and teeth lie close behind lids and lips, but shells
     outside the head must follow the lids and the lips.
+
+    Attributes
+    ----------
+    hanging : Hanging
+        How hair hangs; not at all unless :meth:`with_hanging` says otherwise.
     """
 
     def __init__(self, head: CanonicalHead, low: Array, high: Array, cell: float = 0.008) -> None:
@@ -56,6 +62,9 @@ class Deformer:
         self._used = np.flatnonzero(np.abs(self._moves).max(0) > 0)
         self._moves = np.ascontiguousarray(self._moves[:, self._used])
         self._weights = attributes.skin_weights
+        highest = head.points[self._skin, 1].max()
+        neck = head.joints[JOINTS.index("neck")]
+        self.hanging = Hanging(0.0, np.array([neck[0], highest - ANCHOR_DEPTH, neck[2]], np.float32))
         self._torso: TorsoShare | None = None
         self._motion: CarriedMotion | None = None
         self._bare = np.isin(self._skin, bare_vertices(head)).astype(np.float32)
@@ -91,11 +100,12 @@ class Deformer:
         moves = np.zeros((len(points), 3 * (self._expression_count + CORRECTIVE_COUNT)), np.float32)
         moves[:, self._used] = (blend @ self._moves) * fade[:, None]
         split = 3 * self._expression_count
-        attributes = Attributes(
-            moves[:, :split].reshape(len(points), 3, -1),
-            moves[:, split:].reshape(len(points), 3, -1),
-            few_influences(self._shifted(points, self._softened(points, blend @ self._weights, distance))),
-        )
+        weights = few_influences(self._shifted(points, self._softened(points, blend @ self._weights, distance)))
+        correctives = moves[:, split:].reshape(len(points), 3, -1)
+        if self.hanging.share:
+            places, parts = torch.as_tensor(points), (torch.as_tensor(weights), torch.as_tensor(distance))
+            correctives += self.hanging.basis(places, self.hanging.strength(places, *parts)).numpy()
+        attributes = Attributes(moves[:, :split].reshape(len(points), 3, -1), correctives, weights)
         return attributes, blend @ self._bare
 
     def nearest(self, points: Array, count: int) -> npt.NDArray[np.int32]:
@@ -113,6 +123,11 @@ class Deformer:
     def soft_weights(self, points: Array) -> Array:
         """Skin weights (N, 6) alone, blurred everywhere as they are a centimetre and a half away from the head."""
         return self._grid.sample(self._blurred[0], points)
+
+    def hanging_strength(self, points: Array, weights: Array) -> Array:
+        """How much (N,) canonical points (N, 3) with skin weights (N, 6) hang."""
+        parts = (torch.as_tensor(values) for values in (points, weights, self.nearness(points)))
+        return self.hanging.strength(*parts).numpy()
 
     def _blend(self, points: Array) -> tuple[sparse.csr_matrix, Array]:
         """Interpolation weights (N, V) from skin vertices, and the distance (N,) of the nearest one.
@@ -134,6 +149,12 @@ class Deformer:
         corrected = copy(self)
         corrected._torso = torso
         return corrected
+
+    def with_hanging(self, share: float) -> Deformer:
+        """The same with hair that does not follow a share, 0..1, of the head's nods and tilts."""
+        changed = copy(self)
+        changed.hanging, changed._motion = replace(self.hanging, share=share), None
+        return changed
 
     def motion(self, torso: TorsoShare | None = None) -> MeshMotion:
         """The same in torch, frame by frame and differentiable; with a torso's share that is still being learnt."""
@@ -159,6 +180,7 @@ class Deformer:
             neighbours=NEIGHBOURS,
             fade=(FADE_START, FADE_LENGTH),
             softening=(NARROW_START, WIDE_START),
+            hanging=self.hanging,
         )
 
     @torch.no_grad()

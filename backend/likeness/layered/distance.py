@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import gaussian_filter
 
 from ..capture.model import Capture
 from ..errors import LikenessError
@@ -24,13 +23,13 @@ from .deformer import Deformer
 from .frames import TrainingFrames, showing_somebody, spread
 from .grid import Grid
 from .hair_thickness import HAIR_THICKNESS, hair_thickness
+from .matte_outlines import interpolated, posed_points, signed_outline
 from .torso_slab import THROAT_HALF_WIDTH, torso_slab
 
 Array = npt.NDArray[np.float32]
 
 _COARSE = 4
 _BAND = 1.0
-_LONGEST_ROW = 2**14
 
 FACE_THICKNESS, FOREHEAD_THICKNESS, THROAT_THICKNESS = 0.0015, 0.025, 0.008
 """How far outside the head model the surface may lie at most, by region, metres.
@@ -172,25 +171,13 @@ def matte_hull(
     if not chosen:
         raise LikenessError(f"No matte of {capture.folder} that was looked at shows anybody; track the capture again.")
     nodes = grid.points()
-    weights = deformer.soft_weights(nodes)
-    canonical = np.tensordot(weights, head.transforms, 1)
-    rest = np.linalg.solve(canonical[:, :, :3], (nodes - canonical[:, :, 3])[..., None])[..., 0]
-    homogeneous = np.concatenate([rest, np.ones((len(rest), 1), np.float32)], 1).astype(np.float32)
+    posed = posed_points(nodes, head, deformer)
     known = np.empty((len(chosen), len(nodes)), np.float32)
     continued = np.full(len(nodes), -np.inf, np.float32)
     for row, index in enumerate(chosen):
         camera = frames.cameras[index]
-        view = camera.world_to_camera
-        transforms = skinning_transforms(capture.pose(index), head.joints)
-        transforms = view[:3, :3] @ transforms + np.concatenate([np.zeros((3, 3)), view[:3, 3:]], 1)
-        blended = (weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
-        x, y, z = np.einsum("nab,nb->an", blended, homogeneous)
-        depth = np.maximum(-z, 1e-3)
-        columns = camera.cx + camera.fx * x / depth - 0.5
-        rows = camera.cy - camera.fy * y / depth - 0.5
-        inside = frames.film(index).matte.cpu().numpy() > 127
-        outline = np.asarray(distance_transform_edt(~inside)) - np.asarray(distance_transform_edt(inside))
-        pixels = _interpolated(outline.astype(np.float32), columns, rows)
+        columns, rows, depth = posed.seen(camera, capture.pose(index))
+        pixels = interpolated(signed_outline(frames.film(index).matte.cpu().numpy()), columns, rows)
         shown = (columns > -0.5) & (columns < camera.width - 0.5) & (rows > -0.5) & (rows < camera.height - 0.5)
         metres = pixels * depth / camera.fx
         known[row] = np.where(shown, metres, -np.inf)
@@ -201,17 +188,6 @@ def matte_hull(
     agreed = known[len(chosen) - 1 - np.minimum(from_end, len(chosen) - 1), np.arange(len(nodes))]
     hull = np.maximum(agreed, known[-1] - SWING)
     return np.where(np.isfinite(hull), hull, continued).reshape(grid.shape).astype(np.float32)
-
-
-def _interpolated(picture: Array, columns: Array, rows: Array) -> Array:
-    """Bilinear values (N,) of a picture (H, W) at places (N,) in it; beyond its edge, the nearest inside."""
-    values = np.empty((1, len(columns)), np.float32)
-    # OpenCV's pictures end at 32,767 pixels a side.
-    for start in range(0, len(columns), _LONGEST_ROW):
-        part = slice(start, start + _LONGEST_ROW)
-        places = columns[None, part], rows[None, part]
-        values[:, part] = cv2.remap(picture, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return values[0]
 
 
 def surface_distance(

@@ -9,6 +9,7 @@ import torch
 
 from ..capture.model import Capture
 from .canonical import CanonicalHead, canonical_head
+from .coherence import hanging_share
 from .deformer import Deformer
 from .distance import canonical_box, head_distance, matte_hull, surface_distance
 from .frames import FilmedFrame, TrainingFrames, showing_somebody, spread
@@ -58,6 +59,7 @@ def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPrese
     low, high = canonical_box(frames, capture, head, margin=max(preset.shell_levels) + 2 * preset.cell)
     grid = Grid.over(low, high, preset.cell)
     deformer = Deformer(head, low, high)
+    deformer = deformer.with_hanging(hanging_share(frames, capture, head, deformer, low, high))
     hull_grid = grid.with_cell(HULL_CELL)
     hull = matte_hull(frames, capture, head, deformer, grid=hull_grid, count=preset.hull_frames)
     chosen = showing_somebody(frames, spread(frames.training, preset.hull_frames))

@@ -6,7 +6,7 @@ import torch
 
 from ..camera import Camera
 from ..rig import JOINTS
-from .deformation import TorchPose, skinning_transforms
+from .deformation import TorchPose, corrective_features, skinning_transforms
 from .field import Manifold
 from .layer_extraction import TrainingLayers
 
@@ -105,10 +105,15 @@ def _deepest_points(
     weights = torch.as_tensor(layers.field.deformer.soft_weights(rigid.numpy()))
     blended = (weights @ transforms.reshape(-1, 12)).view(-1, 3, 4)
     rest = torch.linalg.solve(blended[:, :, :3], world - blended[:, :, 3])
-    # Far from the head expressions have faded, so rest and canonical space differ by skinning alone.
+    # Far from the head expressions have faded, so rest and canonical space differ by skinning and by what hangs.
     canonical = torch.as_tensor(layers.field.head.transforms)
     blended = (weights @ canonical.reshape(-1, 12)).view(-1, 3, 4)
     points = torch.einsum("nab,nb->na", blended[:, :, :3], rest) + blended[:, :, 3]
+    deformer = layers.field.deformer
+    if deformer.hanging.share:
+        strength = torch.as_tensor(deformer.hanging_strength(points.numpy(), weights.numpy()))
+        hung = deformer.hanging.displacements(points, strength, corrective_features(pose.joint_rotations))
+        points = points - torch.einsum("nab,nb->na", blended[:, :, :3], hung)
     values, _ = manifold(points)
     deepest = values.view(len(rays), _DEPTHS).argmin(1)
     return points.view(len(rays), _DEPTHS, 3)[torch.arange(len(rays)), deepest]
