@@ -17,7 +17,7 @@ from .canonical import CanonicalHead
 from .deformer import Deformer
 from .frames import TrainingFrames, showing_somebody, spread
 from .grid import Grid
-from .matte_outlines import interpolated, posed_points, signed_outline
+from .matte_outlines import PosedPoints, interpolated, posed_points, signed_outline
 
 Array = npt.NDArray[np.float32]
 
@@ -58,25 +58,19 @@ def hanging_share(
     nodes = Grid.over(low, high, _CELL).points()
     nodes = nodes[deformer.nearness(nodes) < _REACH]
     outlines = [signed_outline(frames.film(index).matte.cpu().numpy()) for index in chosen]
-    empty = [_empty(nodes, outlines, frames, capture, chosen, head, deformer.with_hanging(share)) for share in SHARES]
+    posed = posed_points(nodes, head, deformer.with_hanging(1.0))
+    empty = [_empty(posed.hung(share), outlines, frames, capture, chosen) for share in SHARES]
     best = int(np.argmin(empty))
     needed = WORTH * sum(int((outline < 0).sum()) for outline in outlines)
     return SHARES[best] if empty[0] - empty[best] > needed else 0.0
 
 
 def _empty(
-    nodes: Array,
-    outlines: list[Array],
-    frames: TrainingFrames,
-    capture: Capture,
-    chosen: list[int],
-    head: CanonicalHead,
-    deformer: Deformer,
+    posed: PosedPoints, outlines: list[Array], frames: TrainingFrames, capture: Capture, chosen: list[int]
 ) -> int:
-    """Pixels of all mattes that what all outlines leave of the nodes (N, 3) does not fill."""
-    posed = posed_points(nodes, head, deformer)
+    """Pixels of all mattes that what all outlines leave of a grid's nodes does not fill."""
     seen = [posed.seen(frames.cameras[index], capture.pose(index)) for index in chosen]
-    left = np.ones(len(nodes), bool)
+    left = np.ones(len(posed.rest), bool)
     for outline, (columns, rows, _) in zip(outlines, seen, strict=True):
         height, width = outline.shape
         shown = (columns > -0.5) & (columns < width - 0.5) & (rows > -0.5) & (rows < height - 0.5)

@@ -30,8 +30,8 @@ ANCHOR_DEPTH, ONSET = 0.04, 0.03
 
 _NECK = AVATAR_JOINTS.index("neck")
 _FIRST = 9 * POSED_JOINTS.index("neck")
-_TILTING = ((0, 1), (1, 0), (1, 2), (2, 1))
-"""Entries (row, column) of R that a nod or a tilt changes to first order; a turn changes the other two."""
+_TILTING = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]])
+"""One for entries of R that a nod or a tilt changes to first order; a turn changes the other two."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,13 @@ class Hanging:
     def displacements(self, points: torch.Tensor, strength: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Displacements (N, 3) at rest, metres, of points (N, 3), given the corrective features (36,) of a pose."""
         entries = features[_FIRST : _FIRST + 9].view(3, 3)
-        tilts = torch.zeros(3, 3, dtype=torch.bool, device=features.device)
-        tilts[tuple(zip(*_TILTING, strict=True))] = True
-        turning = torch.where(tilts, 0.5 * (entries - entries.T), 0)
+        turning = 0.5 * (entries - entries.T) * _TILTING.to(entries.device)
         return -strength[:, None] * (self._arms(points) @ turning.T)
 
     def basis(self, points: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         """The same per unit of each corrective feature: (N, 3, 36)."""
         result, arms = points.new_zeros(len(points), 3, CORRECTIVE_COUNT), self._arms(points)
-        for row, column in _TILTING:
+        for row, column in _TILTING.nonzero().tolist():
             entry = _FIRST + 3 * row + column
             result[:, row, entry] -= 0.5 * strength * arms[:, column]
             result[:, column, entry] += 0.5 * strength * arms[:, row]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from ..camera import Camera
 from ..rig import Pose, corrective_features, skinning_transforms
 from .canonical import CanonicalHead
 from .deformer import Deformer
+from .hanging import Hanging
 
 Array = npt.NDArray[np.float32]
 
@@ -32,8 +33,7 @@ class PosedPoints:
     weights : (N, 6) float32
         Soft skin weights.
     canonical : (N, 3) float32
-    deformer : Deformer
-        Says how hair hangs.
+    hanging : Hanging
     strength : (N,) float32 or None
         How much each point hangs; None where nothing does.
     """
@@ -42,8 +42,12 @@ class PosedPoints:
     rest: Array
     weights: Array
     canonical: Array
-    deformer: Deformer
+    hanging: Hanging
     strength: Array | None
+
+    def hung(self, share: float) -> PosedPoints:
+        """The same points hanging by a share of what they hang by now."""
+        return self if self.strength is None else replace(self, strength=np.float32(share) * self.strength)
 
     def seen(self, camera: Camera, pose: Pose) -> tuple[Array, Array, Array]:
         """Columns (N,) and rows (N,), pixels with whole numbers at centres, and depths (N,), metres, in a picture."""
@@ -55,7 +59,7 @@ class PosedPoints:
         if self.strength is not None:
             features = torch.as_tensor(corrective_features(pose.joint_rotations), dtype=torch.float32)
             parts = (torch.as_tensor(self.canonical), torch.as_tensor(self.strength), features)
-            rest = rest + self.deformer.hanging.displacements(*parts).numpy()
+            rest = rest + self.hanging.displacements(*parts).numpy()
         x, y, z = np.einsum("nab,nb->an", blended[:, :, :3], rest) + blended[:, :, 3].T
         depth = np.maximum(-z, 1e-3)
         return camera.cx + camera.fx * x / depth - 0.5, camera.cy - camera.fy * y / depth - 0.5, depth
@@ -67,7 +71,7 @@ def posed_points(points: Array, head: CanonicalHead, deformer: Deformer) -> Pose
     canonical = np.tensordot(weights, head.transforms, 1)
     rest = np.linalg.solve(canonical[:, :, :3], (points - canonical[:, :, 3])[..., None])[..., 0]
     strength = deformer.hanging_strength(points, weights) if deformer.hanging.share else None
-    return PosedPoints(head, rest.astype(np.float32), weights, points, deformer, strength)
+    return PosedPoints(head, rest.astype(np.float32), weights, points, deformer.hanging, strength)
 
 
 def signed_outline(matte: npt.NDArray[np.uint8]) -> Array:
