@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..capture.model import Capture
+from ..raster.warp_rasteriser import WarpRasteriser
 from .canonical import CanonicalHead, canonical_head
 from .coherence import hanging_share
 from .deformer import Deformer
@@ -16,6 +17,7 @@ from .frames import FilmedFrame, TrainingFrames, showing_somebody, spread
 from .geometry_preset import GeometryPreset
 from .grid import Grid
 from .hair_thickness import head_viewpoints
+from .photo_consistency import settled
 from .sway import torso_follows
 
 HULL_CELL = 0.006
@@ -64,5 +66,9 @@ def carved_field(frames: TrainingFrames, capture: Capture, preset: GeometryPrese
     hull = matte_hull(frames, capture, head, deformer, grid=hull_grid, count=preset.hull_frames)
     chosen = showing_somebody(frames, spread(frames.training, preset.hull_frames))
     viewpoints = head_viewpoints(frames, capture, head, chosen)
-    values = surface_distance(head, head_distance(head, grid), hull, hull_grid, viewpoints)
+    distance = head_distance(head, grid)
+    values = surface_distance(head, distance, hull, hull_grid, viewpoints)
+    values = settled(values, grid, frames, capture, head, deformer, WarpRasteriser())
+    # Pictures may draw hair into the head, which is known.
+    values = np.minimum(values, distance.values)
     return HullField(head, deformer, grid, values)

@@ -49,8 +49,8 @@ class PosedPoints:
         """The same points hanging by a share of what they hang by now."""
         return self if self.strength is None else replace(self, strength=np.float32(share) * self.strength)
 
-    def seen(self, camera: Camera, pose: Pose) -> tuple[Array, Array, Array]:
-        """Columns (N,) and rows (N,), pixels with whole numbers at centres, and depths (N,), metres, in a picture."""
+    def placed(self, camera: Camera, pose: Pose) -> Array:
+        """Positions (N, 3) in camera space, metres."""
         view = camera.world_to_camera
         transforms = skinning_transforms(pose, self.head.joints)
         transforms = view[:3, :3] @ transforms + np.concatenate([np.zeros((3, 3)), view[:3, 3:]], 1)
@@ -60,9 +60,18 @@ class PosedPoints:
             features = torch.as_tensor(corrective_features(pose.joint_rotations), dtype=torch.float32)
             parts = (torch.as_tensor(self.canonical), torch.as_tensor(self.strength), features)
             rest = rest + self.hanging.displacements(*parts).numpy()
-        x, y, z = np.einsum("nab,nb->an", blended[:, :, :3], rest) + blended[:, :, 3].T
-        depth = np.maximum(-z, 1e-3)
-        return camera.cx + camera.fx * x / depth - 0.5, camera.cy - camera.fy * y / depth - 0.5, depth
+        return np.einsum("nab,nb->na", blended[:, :, :3], rest) + blended[:, :, 3]
+
+    def seen(self, camera: Camera, pose: Pose) -> tuple[Array, Array, Array]:
+        """Columns (N,) and rows (N,), pixels with whole numbers at centres, and depths (N,), metres, in a picture."""
+        return pixels(self.placed(camera, pose), camera)
+
+
+def pixels(points: Array, camera: Camera) -> tuple[Array, Array, Array]:
+    """Columns (N,) and rows (N,), pixels with whole numbers at centres, and depths (N,), of points in camera space."""
+    x, y, z = points.T
+    depth = np.maximum(-z, 1e-3)
+    return camera.cx + camera.fx * x / depth - 0.5, camera.cy - camera.fy * y / depth - 0.5, depth
 
 
 def posed_points(points: Array, head: CanonicalHead, deformer: Deformer) -> PosedPoints:
