@@ -30,7 +30,7 @@ from ..rig import JOINTS, Pose
 from .canonical import CanonicalHead
 from .deformer import Deformer
 from .extraction import extract_level
-from .frames import TrainingFrames, showing_somebody
+from .frames import TrainingFrames, showing_somebody, spread
 from .grid import Grid
 from .hair_thickness import head_viewpoints
 from .matte_outlines import interpolated, pixels, posed_points, signed_outline
@@ -46,19 +46,18 @@ LEAST_APART = 0.08
 """Angle between two lines of sight, radians, from which on a pair of pictures tells depth: a centimetre of it then
 moves patches by most of a millimetre."""
 
-_VIEWS = 24
+# Lengths are in metres, _FACING and _GRAZING cosines between a line of sight and a normal.
+_CANDIDATES, _VIEWS, _LEAST_VIEWS = 200, 24, 8
 _PASSES = 2
-_CELL = 0.004
-_PATCH = 0.007
+_CELL, _PATCH, _BLUR = 0.004, 0.007, 0.0006
 _FACING, _GRAZING = 0.35, 0.15
 _MARGIN, _TOUCHING = 0.004, 0.004
-_LEAST_VIEWS = 8
 _COVERED = 0.6
-_BLUR = 0.0006
 _NOISE = 1e-4
-_ROUNDS, _COUPLING = 12, 1 / 0.010**2
-_SMOOTHNESS = 2.0
+# What holds a vertex, beside which certainties of some tenths count: nothing else, the bare face, outlines.
 _REST, _BARE, _TOUCHED = 0.01, 1.0, 12.0
+_SMOOTHNESS = 2.0
+_ROUNDS, _COUPLING = 12, 1 / 0.010**2
 
 
 class _View(NamedTuple):
@@ -128,7 +127,7 @@ def settled(
 
 def _views(frames: TrainingFrames, capture: Capture, head: CanonicalHead) -> list[_View]:
     """Training pictures from sides that are as different as possible, by farthest points."""
-    candidates = showing_somebody(frames, list(frames.training))
+    candidates = showing_somebody(frames, spread(frames.training, _CANDIDATES))
     sides = head_viewpoints(frames, capture, head, candidates) - head.joints[JOINTS.index("neck")]
     far = np.linalg.norm(sides, axis=1)
     sides /= far[:, None]
@@ -168,7 +167,7 @@ def _offsets(
 def _looked_at(
     surface: Mesh, views: list[_View], head: CanonicalHead, deformer: Deformer, rasteriser: Rasteriser
 ) -> tuple[Flags, Flags]:
-    """Which vertices (V,) face which view (N,), unhidden, and which lie where its outline touches the surface."""
+    """Which vertices face which view, unhidden, and which lie where its outline touches the surface: both (V, N)."""
     faces, one_layer = torch.as_tensor(surface.faces), torch.zeros(len(surface.faces), dtype=torch.int32)
     posed = posed_points(surface.positions, head, deformer)
     seen, touched = (np.zeros((len(surface.positions), len(views)), bool) for _ in range(2))
