@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,8 +105,15 @@ def ball_field(grid: Grid) -> HullField:
     return HullField(head, Deformer(head, grid.low, grid.high), grid, distance.reshape(grid.shape).astype(np.float32))
 
 
-def ball_capture(turns: int, size: int) -> tuple[Capture, TrainingFrames]:
-    """Pictures of a ball of :data:`HAIR_RADIUS`, grey above and red below, from ``turns`` sides around its front.
+def halves(points: np.ndarray) -> np.ndarray:
+    """Colours (..., 3), 0..255, of points (..., 3): grey above and red below."""
+    return np.where(points[..., 1:2] > 0, [120, 120, 120], [200, 40, 30])
+
+
+def ball_capture(
+    turns: int, size: int, look: Callable[[np.ndarray], np.ndarray] = halves
+) -> tuple[Capture, TrainingFrames]:
+    """Pictures of a ball of :data:`HAIR_RADIUS` that looks as ``look`` says, from ``turns`` sides around its front.
 
     Returns
     -------
@@ -128,7 +136,7 @@ def ball_capture(turns: int, size: int) -> tuple[Capture, TrainingFrames]:
         inside = missed < HAIR_RADIUS**2
         depth = along - np.sqrt(np.maximum(HAIR_RADIUS**2 - missed, 0))
         points = turned[:3, 3] + rays * depth[..., None]
-        picture = np.where(points[..., 1:2] > 0, [120, 120, 120], [200, 40, 30]) * inside[..., None]
+        picture = look(points) * inside[..., None]
         cameras.append(camera)
         layers = (picture.astype(np.uint8), (255 * inside).astype(np.uint8), np.zeros((size, size), bool))
         shots.append(FilmedFrame(*(torch.tensor(values) for values in layers)))

@@ -17,7 +17,7 @@ from .canonical import CanonicalHead
 from .deformer import Deformer
 from .frames import TrainingFrames, showing_somebody, spread
 from .grid import Grid
-from .matte_outlines import PosedPoints, interpolated, posed_points, signed_outline
+from .matte_outlines import PosedPoints, interpolated, posed_points, shown, signed_outline
 
 Array = npt.NDArray[np.float32]
 
@@ -71,19 +71,16 @@ def _empty(
     """Pixels of all mattes that what all outlines leave of a grid's nodes does not fill."""
     seen = [posed.seen(frames.cameras[index], capture.pose(index)) for index in chosen]
     left = np.ones(len(posed.rest), bool)
-    for outline, (columns, rows, _) in zip(outlines, seen, strict=True):
-        height, width = outline.shape
-        shown = (columns > -0.5) & (columns < width - 0.5) & (rows > -0.5) & (rows < height - 0.5)
-        left &= ~shown | (interpolated(outline, columns, rows) < 0)
+    for index, outline, (columns, rows, _) in zip(chosen, outlines, seen, strict=True):
+        left &= ~shown(columns, rows, frames.cameras[index]) | (interpolated(outline, columns, rows) < 0)
     empty = 0
     for index, outline, (columns, rows, depth) in zip(chosen, outlines, seen, strict=True):
-        height, width = outline.shape
-        across, down = np.rint(columns[left]).astype(np.int64), np.rint(rows[left]).astype(np.int64)
-        shown = (across >= 0) & (across < width) & (down >= 0) & (down < height)
-        filled = np.zeros((height, width), bool)
-        filled[down[shown], across[shown]] = True
+        camera = frames.cameras[index]
+        inside = left & shown(columns, rows, camera)
+        filled = np.zeros(outline.shape, bool)
+        filled[np.rint(rows[inside]).astype(np.int64), np.rint(columns[inside]).astype(np.int64)] = True
         # A node stands for its cell.
-        reach = 0.5 * _CELL * frames.cameras[index].fx / max(float(np.median(depth)), _CELL)
+        reach = 0.5 * _CELL * camera.fx / max(float(np.median(depth)), _CELL)
         filled = np.asarray(binary_dilation(filled, iterations=max(1, int(np.ceil(reach)))), bool)
         empty += int(((outline < 0) & ~filled).sum())
     return empty

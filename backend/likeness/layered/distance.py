@@ -23,7 +23,7 @@ from .deformer import Deformer
 from .frames import TrainingFrames, showing_somebody, spread
 from .grid import Grid
 from .hair_thickness import HAIR_THICKNESS, hair_thickness
-from .matte_outlines import interpolated, posed_points, signed_outline
+from .matte_outlines import interpolated, posed_points, shown, signed_outline
 from .torso_slab import THROAT_HALF_WIDTH, torso_slab
 
 Array = npt.NDArray[np.float32]
@@ -178,9 +178,8 @@ def matte_hull(
         camera = frames.cameras[index]
         columns, rows, depth = posed.seen(camera, capture.pose(index))
         pixels = interpolated(signed_outline(frames.film(index).matte.cpu().numpy()), columns, rows)
-        shown = (columns > -0.5) & (columns < camera.width - 0.5) & (rows > -0.5) & (rows < camera.height - 0.5)
         metres = pixels * depth / camera.fx
-        known[row] = np.where(shown, metres, -np.inf)
+        known[row] = np.where(shown(columns, rows, camera), metres, -np.inf)
         np.maximum(continued, metres, out=continued)
     # Unknown distances sort to the front, so the quantile of the known ones is counted from the end.
     known.sort(0)

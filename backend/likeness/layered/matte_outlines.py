@@ -74,6 +74,12 @@ def pixels(points: Array, camera: Camera) -> tuple[Array, Array, Array]:
     return camera.cx + camera.fx * x / depth - 0.5, camera.cy - camera.fy * y / depth - 0.5, depth
 
 
+def shown(columns: Array, rows: Array, camera: Camera, border: float = 0.0) -> npt.NDArray[np.bool_]:
+    """Whether places (N,) lie in a picture, and not in a border of so many pixels along its edge."""
+    low, right, bottom = border - 0.5, camera.width - 0.5 - border, camera.height - 0.5 - border
+    return (columns > low) & (columns < right) & (rows > low) & (rows < bottom)
+
+
 def posed_points(points: Array, head: CanonicalHead, deformer: Deformer) -> PosedPoints:
     """Canonical points (N, 3) as they move where the skin's expressions have faded."""
     weights = deformer.soft_weights(points)

@@ -33,7 +33,7 @@ from .extraction import extract_level
 from .frames import TrainingFrames, showing_somebody, spread
 from .grid import Grid
 from .hair_thickness import head_viewpoints
-from .matte_outlines import interpolated, pixels, posed_points, signed_outline
+from .matte_outlines import interpolated, pixels, posed_points, shown, signed_outline
 from .mesh import Mesh
 
 Array = npt.NDArray[np.float32]
@@ -46,12 +46,13 @@ LEAST_APART = 0.08
 """Angle between two lines of sight, radians, from which on a pair of pictures tells depth: a centimetre of it then
 moves patches by most of a millimetre."""
 
-# Lengths are in metres, _FACING and _GRAZING cosines between a line of sight and a normal.
+# Lengths are in metres but for _BORDER, pixels; _FACING and _GRAZING are cosines between a line of sight and a normal.
 _CANDIDATES, _VIEWS, _LEAST_VIEWS = 200, 24, 8
 _PASSES = 2
 _CELL, _PATCH, _BLUR = 0.004, 0.007, 0.0006
 _FACING, _GRAZING = 0.35, 0.15
 _MARGIN, _TOUCHING = 0.004, 0.004
+_BORDER = 1.5
 _COVERED = 0.6
 _NOISE = 1e-4
 # What holds a vertex, beside which certainties of some tenths count: nothing else, the bare face, outlines.
@@ -174,15 +175,17 @@ def _looked_at(
     for number, view in enumerate(views):
         placed = posed.placed(view.camera, view.pose)
         vertices = torch.as_tensor(placed)
-        shown = rasteriser(vertices, faces, one_layer, 1, view.camera).unique()
-        seen[surface.faces[shown[shown >= 0].numpy()], number] = True
+        triangles = rasteriser(vertices, faces, one_layer, 1, view.camera).unique()
+        seen[surface.faces[triangles[triangles >= 0].numpy()], number] = True
         facing = -(vertex_normals(vertices, faces) * normalize(vertices, dim=1)).sum(1).numpy()
         columns, rows, depth = pixels(placed, view.camera)
         beyond = interpolated(view.outline, columns, rows) * depth / view.camera.fx
         # What is behind a person does not move with the head, and would outweigh hair.
         seen[:, number] &= (facing > _FACING) & (beyond < -_MARGIN)
-        inside = (columns > 1) & (columns < view.camera.width - 2) & (rows > 1) & (rows < view.camera.height - 2)
-        touched[:, number] = inside & (np.abs(beyond) < _TOUCHING) & (np.abs(facing) < _GRAZING)
+        # Where a person leaves the picture, a matte's outline is none.
+        touched[:, number] = (
+            shown(columns, rows, view.camera, _BORDER) & (np.abs(beyond) < _TOUCHING) & (np.abs(facing) < _GRAZING)
+        )
     return seen, touched
 
 
