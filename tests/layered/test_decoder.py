@@ -40,6 +40,23 @@ def test_basis_weights_are_the_runtimes():
     torch.testing.assert_close(ours.sum(1), torch.ones(len(inputs)))
 
 
+def test_a_decoder_that_is_told_no_view_direction_shows_the_same_wherever_the_head_is_in_the_picture():
+    torch.manual_seed(3)
+    blind, inputs = AppearanceDecoder(CONDITIONS, FEATURES, BASES, directions=False), _hits()
+    elsewhere = torch.cat([inputs[:, :-3], torch.rand(50, 3) * 2 - 1], 1)
+    conditions = torch.linspace(-1, 1, CONDITIONS)
+    torch.testing.assert_close(
+        basis_weights(inputs, blind(conditions)), basis_weights(elsewhere, blind(conditions)), rtol=0, atol=0
+    )
+    network = spatial_network(blind.exported(), conditions.numpy(), BASES, FEATURES)
+    parts = (elsewhere[:, :FEATURES], elsewhere[:, FEATURES : FEATURES + 3], elsewhere[:, FEATURES + 3 :])
+    shown = network.blend_weights(*(part.numpy() for part in parts))
+    np.testing.assert_allclose(shown, basis_weights(inputs, blind(conditions)).detach().numpy(), atol=1e-6)
+    assert not torch.allclose(
+        basis_weights(inputs, _decoder()(conditions)), basis_weights(elsewhere, _decoder()(conditions))
+    )
+
+
 def test_a_files_decoder_is_read_as_it_is():
     avatar, pose = tiny_avatar(), tiny_poses()["all"]
     decoder = imported(avatar.decoder, avatar.feature_size, avatar.basis_count)

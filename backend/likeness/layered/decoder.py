@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ..asset.layered import Decoder
+from .presets import Preset
 
 GEOMETRY_INPUTS = 6
 """Normal and view direction."""
@@ -40,7 +41,11 @@ class AppearanceDecoder(torch.nn.Module):
         Of the global network.
     temperature : float
         Factor on W2 and b2, which makes the softmax decide sooner; part of the exported weights.
+    directions : bool
+        Whether looks may depend on the view direction d; else W1's columns for it are zero, in the file too.
     """
+
+    told: torch.Tensor
 
     def __init__(
         self,
@@ -51,6 +56,7 @@ class AppearanceDecoder(torch.nn.Module):
         hidden_size: int = 16,
         width: int = 64,
         temperature: float = 10.0,
+        directions: bool = True,
     ) -> None:
         super().__init__()
         self.input_size = feature_size + GEOMETRY_INPUTS
@@ -61,6 +67,10 @@ class AppearanceDecoder(torch.nn.Module):
         self.second = torch.nn.Linear(width, width)
         self.second_activation = torch.nn.PReLU(width, 0.1)
         self.third = torch.nn.Linear(width, outputs)
+        told = torch.ones(outputs)
+        if not directions:
+            told[: hidden_size * self.input_size].view(hidden_size, -1)[:, -3:] = 0
+        self.register_buffer("told", told, persistent=False)
 
     @property
     def linears(self) -> tuple[torch.nn.Linear, torch.nn.Linear, torch.nn.Linear]:
@@ -76,7 +86,7 @@ class AppearanceDecoder(torch.nn.Module):
         """Weights of the spatial network under conditions (9 + E,)."""
         values = self.first_activation(self.first(conditions[None]))
         values = self.second_activation(self.second(values))
-        values = self.third(values)[0]
+        values = self.third(values)[0] * self.told
         hidden, bases = self.hidden_size, self.basis_count
         sizes = (hidden * self.input_size, hidden, bases * hidden, bases)
         first, first_bias, second, second_bias = values.split(sizes)
@@ -92,7 +102,7 @@ class AppearanceDecoder(torch.nn.Module):
         weights = [linear.weight.detach().cpu().numpy().astype(np.float32) for linear in self.linears]
         biases = [linear.bias.detach().cpu().numpy().astype(np.float32) for linear in self.linears]
         slopes = [activation.weight.detach().cpu().numpy().astype(np.float32) for activation in self.activations]
-        scale = np.ones((len(biases[2]), 1), np.float32)
+        scale = self.told.cpu().numpy()[:, None].copy()
         scale[self.hidden_size * (self.input_size + 1) :] = self.temperature
         weights[2], biases[2] = weights[2] * scale, biases[2] * scale[:, 0]
         return Decoder(
@@ -101,6 +111,17 @@ class AppearanceDecoder(torch.nn.Module):
             (slopes[0], slopes[1]),
             self.hidden_size,
         )
+
+
+def new_decoder(expression_count: int, preset: Preset) -> AppearanceDecoder:
+    """A decoder as a preset wants it for E expressions; torch's random numbers fill it."""
+    return AppearanceDecoder(
+        9 + expression_count,
+        preset.feature_size,
+        preset.basis_count,
+        hidden_size=preset.hidden_size,
+        directions=preset.view_directions,
+    )
 
 
 def imported(decoder: Decoder, feature_size: int, basis_count: int) -> AppearanceDecoder:

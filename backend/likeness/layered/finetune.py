@@ -25,7 +25,7 @@ from ..raster.interface import Rasteriser
 from .coarse_to_fine import coarse_table, refined, tile_size_at
 from .compositing import composite, distortion, imbalance, layer_shares, linear_to_srgb, over, srgb_to_linear
 from .corrections import CorrectionOptimiser, correction_loss
-from .decoder import AppearanceDecoder
+from .decoder import AppearanceDecoder, new_decoder
 from .deformation import PoseCorrections, TorchPose
 from .finetune_state import Course, Scene, checkpoint_of, restore
 from .frames import TrainingFrames
@@ -178,9 +178,7 @@ def _prepared(
 ) -> Scene:
     device, expressions = proxies.positions.device, proxies.expression_basis.shape[2]
     if decoder is None:
-        decoder = AppearanceDecoder(
-            9 + expressions, proxies.feature_size, proxies.basis_count, hidden_size=preset.hidden_size
-        )
+        decoder = new_decoder(expressions, preset)
     corrections = PoseCorrections(len(frames), expressions) if corrections is None else corrections
     table = coarse_table(proxies.textures, tile_size_at(0.0, proxies.tile_size, preset.fine_tuning), proxies.layout)
     corrections, directions = corrections.to(device), ray_directions(frames.cameras[0], device)

@@ -136,6 +136,10 @@ class Preset:
     shared_alpha : bool
         Whether a texel's bases share one opacity, as in the paper's own code; else each has its own, and opacity may
         depend on view and expression.
+    view_directions : bool
+        Whether the decoder is told each pixel's view direction, as the paper's is. A head fills little of the view, so
+        this tells where in the picture a pixel lies more than from where it is seen, which normals in camera space
+        tell too; and looks learnt by place go wrong as soon as the head is elsewhere.
     tile_size, gutter : int
         Texels of a layer's tile and of its border in the file.
     threads : int
@@ -154,6 +158,7 @@ class Preset:
     feature_size: int = 8
     hidden_size: int = 16
     shared_alpha: bool = False
+    view_directions: bool = False
     tile_size: int = 256
     gutter: int = 4
     threads: int = 2

@@ -9,7 +9,7 @@ import torch
 
 from ..jobs.checkpoint import Checkpoint
 from .corrections import CorrectionOptimiser
-from .decoder import AppearanceDecoder
+from .decoder import AppearanceDecoder, new_decoder
 from .deformation import PoseCorrections
 from .field import Manifold, RadianceField
 from .field_networks import field_networks
@@ -118,7 +118,7 @@ def initial(field: HullField, frames: TrainingFrames, preset: Preset) -> StageOn
         networks.field,
         networks.manifold,
         networks.radiance,
-        AppearanceDecoder(9 + expressions, preset.feature_size, preset.basis_count, hidden_size=preset.hidden_size),
+        new_decoder(expressions, preset),
         PoseCorrections(len(frames), expressions),
         TorsoShare(field.grid),
         networks.deformer,

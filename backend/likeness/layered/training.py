@@ -43,7 +43,7 @@ from ..raster.interface import Rasteriser
 from ..raster.select import rasteriser as select_rasteriser
 from .bake import bake
 from .core_opening import open_core
-from .decoder import AppearanceDecoder
+from .decoder import AppearanceDecoder, new_decoder
 from .deformation import PoseCorrections
 from .export import export_avatar
 from .finetune import FineTuned, finetune
@@ -304,15 +304,10 @@ def _baked(
     proxies = in_own_memory(open_core(load_proxies(out / _PROXIES)).torch(device))
     if not (out / _DECODER).exists():
         return proxies, None, None
-    decoder = _decoder(proxies, preset.hidden_size)
+    decoder = new_decoder(proxies.expression_basis.shape[2], preset)
     corrections = PoseCorrections(frame_count, proxies.expression_basis.shape[2])
     restore_modules({"decoder": decoder, "corrections": corrections}, load_arrays(out / _DECODER))
     return proxies, decoder, corrections
-
-
-def _decoder(proxies: Proxies, hidden_size: int) -> AppearanceDecoder:
-    conditions = 9 + proxies.expression_basis.shape[2]
-    return AppearanceDecoder(conditions, proxies.feature_size, proxies.basis_count, hidden_size=hidden_size)
 
 
 def _filled(
@@ -352,7 +347,7 @@ def _load_finetuned(out: Path, proxies: Proxies, preset: Preset) -> FineTuned:
     """Read what :func:`save_finetuned` wrote."""
     saved, device = load_arrays(out / _FINETUNED), proxies.positions.device
     corrections = PoseCorrections(*saved.arrays["corrections.expression"].shape).to(device)
-    decoder = _decoder(proxies, preset.hidden_size).to(device)
+    decoder = new_decoder(proxies.expression_basis.shape[2], preset).to(device)
     restore_modules({"decoder": decoder, "corrections": corrections}, saved)
     table = TexelTable((tensor(saved.arrays["textures"]).float() / 255).to(device), proxies.layout)
     return FineTuned(table, decoder, corrections, saved.arrays["losses"].tolist(), 0.0)
@@ -379,7 +374,13 @@ def bake_only(out: Path) -> LayeredAvatar:
     except FileNotFoundError:
         raise nothing from None
     head = load_head(out / _HEAD)
-    decoder = _decoder(proxies, int(log["preset"]["hidden_size"]))
+    decoder = AppearanceDecoder(
+        9 + proxies.expression_basis.shape[2],
+        proxies.feature_size,
+        proxies.basis_count,
+        hidden_size=int(log["preset"]["hidden_size"]),
+        directions=bool(log["preset"].get("view_directions", True)),  # jobs of earlier versions
+    )
     restore_modules({"decoder": decoder}, learnt)
     training = {"preset": log["preset"]["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
     proxies = replace(proxies, textures=textures)
