@@ -83,3 +83,13 @@ def test_the_head_mesh_and_each_loss_can_be_left_out():
 def test_every_row_can_be_learnt():
     for row in variants(PREVIEW):
         assert with_overrides(row.preset, []) is row.preset
+
+
+def test_what_the_decoder_is_told_and_gives_is_turned_round():
+    rows = {row.name: row.preset for row in variants(PREVIEW, ["decoder"])}
+    assert rows["told view directions"] == replace(PREVIEW, view_directions=True)
+    assert rows["one opacity for all bases"] == replace(PREVIEW, shared_alpha=True)
+    papers = replace(PREVIEW, view_directions=True, shared_alpha=True)
+    rows = {row.name: row.preset for row in variants(papers, ["decoder"])}
+    assert rows["not told view directions"] == replace(papers, view_directions=False)
+    assert rows["an opacity for each basis"] == replace(papers, shared_alpha=False)

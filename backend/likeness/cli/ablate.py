@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--only",
         default="",
         metavar="GROUPS",
-        help="of layers,bases,mesh,texture,training,surface,head,losses; all by default",
+        help="of layers,bases,mesh,texture,training,surface,head,losses,decoder; all by default",
     )
     parser.add_argument("--preset", default="preview", help="what rows change one number of (default: preview)")
     parser.add_argument(

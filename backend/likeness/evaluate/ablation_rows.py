@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ..errors import LikenessError
 from ..layered.presets import FineTuningPreset, Preset
 
-GROUPS = ("layers", "bases", "mesh", "texture", "training", "surface", "head", "losses")
+GROUPS = ("layers", "bases", "mesh", "texture", "training", "surface", "head", "losses", "decoder")
 
 USUAL_WEIGHT = 1.0
 """Weight of the perceptual loss in the row that adds it to a preset without one."""
@@ -62,7 +62,7 @@ def variants(base: Preset, only: Sequence[str] = GROUPS) -> list[Variant]:
     unknown = [name for name in only if name not in GROUPS]
     if unknown:
         raise LikenessError(f"There is no ablation of {unknown[0]!r}; choose of {', '.join(GROUPS)}.")
-    rows = [*_sizes(base), *_training(base), *_surface(base), *_head(base), *_losses(base)]
+    rows = [*_sizes(base), *_training(base), *_surface(base), *_head(base), *_losses(base), *_decoder(base)]
     return [row for row in rows if row.group in only]
 
 
@@ -132,6 +132,16 @@ def _losses(base: Preset) -> list[Variant]:
         Variant("losses", "without noise on conditions", _tuned(base, expression_noise=0.0)),
         Variant("losses", "without dropped conditions", _tuned(base, condition_dropout=0.0)),
         Variant("losses", "without agreement of bases", _tuned(base, agreement_weight=0.0)),
+    ]
+
+
+def _decoder(base: Preset) -> list[Variant]:
+    told = ("not told view directions", "told view directions")[not base.view_directions]
+    opacity = ("one opacity for all bases", "an opacity for each basis")[base.shared_alpha]
+    return [
+        Variant("decoder", AS_IT_IS, base),
+        Variant("decoder", told, replace(base, view_directions=not base.view_directions)),
+        Variant("decoder", opacity, replace(base, shared_alpha=not base.shared_alpha)),
     ]
 
 
