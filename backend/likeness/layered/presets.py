@@ -175,14 +175,15 @@ class Preset:
 PREVIEW = Preset(
     name="preview",
     seconds=460.0,
-    stage_one_share=0.12,
+    stage_one_share=0.0,
     picture_size=256,
     basis_count=8,
 )
 """A recognisable, animated head in eight minutes on two processor cores.
 
-Its stage 1 learns what follows the torso and leaves the surface as mattes carved it: a surface learnt in so few minutes
-makes wisps of hair where the head turns farther than it was filmed (measured in docs/learning.md).
+It has no stage 1: what a minute of it learns about the torso is worth less than the minute since hulls lie where
+pictures agree, and a surface learnt in so little time makes wisps of hair where the head turns farther than it was
+filmed (measured in docs/learning.md).
 """
 
 STANDARD = Preset(
