@@ -136,8 +136,8 @@ def _losses(base: Preset) -> list[Variant]:
 
 
 def _decoder(base: Preset) -> list[Variant]:
-    told = ("not told view directions", "told view directions")[not base.view_directions]
-    opacity = ("one opacity for all bases", "an opacity for each basis")[base.shared_alpha]
+    told = "not told view directions" if base.view_directions else "told view directions"
+    opacity = "an opacity for each basis" if base.shared_alpha else "one opacity for all bases"
     return [
         Variant("decoder", AS_IT_IS, base),
         Variant("decoder", told, replace(base, view_directions=not base.view_directions)),

@@ -139,7 +139,7 @@ class Preset:
     view_directions : bool
         Whether the decoder is told each pixel's view direction, as the paper's is. A head fills little of the view, so
         this tells where in the picture a pixel lies more than from where it is seen, which normals in camera space
-        tell too; and looks learnt by place go wrong as soon as the head is elsewhere.
+        tell too; faces beyond the filmed turns are no worse without (docs/trials.md).
     tile_size, gutter : int
         Texels of a layer's tile and of its border in the file.
     threads : int
