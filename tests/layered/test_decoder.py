@@ -45,8 +45,18 @@ def test_a_decoder_that_is_told_no_view_direction_shows_the_same_wherever_the_he
     blind, inputs = AppearanceDecoder(CONDITIONS, FEATURES, BASES, directions=False), _hits()
     elsewhere = torch.cat([inputs[:, :-3], torch.rand(50, 3) * 2 - 1], 1)
     conditions = torch.linspace(-1, 1, CONDITIONS)
+    optimiser = torch.optim.Adam(blind.parameters(), lr=0.01)
+    for _ in range(3):
+        optimiser.zero_grad()
+        basis_weights(inputs, blind(conditions))[:, 0].mean().backward()
+        optimiser.step()
     torch.testing.assert_close(
         basis_weights(inputs, blind(conditions)), basis_weights(elsewhere, blind(conditions)), rtol=0, atol=0
+    )
+    again = AppearanceDecoder(CONDITIONS, FEATURES, BASES)
+    again.load_state_dict(blind.state_dict())
+    torch.testing.assert_close(
+        basis_weights(elsewhere, again(conditions)), basis_weights(inputs, blind(conditions)), rtol=0, atol=1e-6
     )
     network = spatial_network(blind.exported(), conditions.numpy(), BASES, FEATURES)
     parts = (elsewhere[:, :FEATURES], elsewhere[:, FEATURES : FEATURES + 3], elsewhere[:, FEATURES + 3 :])

@@ -69,8 +69,12 @@ class AppearanceDecoder(torch.nn.Module):
         self.third = torch.nn.Linear(width, outputs)
         told = torch.ones(outputs)
         if not directions:
-            told[: hidden_size * self.input_size].view(hidden_size, -1)[:, -3:] = 0
+            told[: hidden_size * self.input_size].view(hidden_size, -1)[:, feature_size + 3 :] = 0
         self.register_buffer("told", told, persistent=False)
+        with torch.no_grad():
+            # Zeros from the start, and no gradient moves them: whoever reads the weights need not know of the choice.
+            self.third.weight.mul_(told[:, None])
+            self.third.bias.mul_(told)
 
     @property
     def linears(self) -> tuple[torch.nn.Linear, torch.nn.Linear, torch.nn.Linear]:
@@ -102,7 +106,7 @@ class AppearanceDecoder(torch.nn.Module):
         weights = [linear.weight.detach().cpu().numpy().astype(np.float32) for linear in self.linears]
         biases = [linear.bias.detach().cpu().numpy().astype(np.float32) for linear in self.linears]
         slopes = [activation.weight.detach().cpu().numpy().astype(np.float32) for activation in self.activations]
-        scale = self.told.cpu().numpy()[:, None].copy()
+        scale = np.ones((len(biases[2]), 1), np.float32)
         scale[self.hidden_size * (self.input_size + 1) :] = self.temperature
         weights[2], biases[2] = weights[2] * scale, biases[2] * scale[:, 0]
         return Decoder(

@@ -379,7 +379,6 @@ def bake_only(out: Path) -> LayeredAvatar:
         proxies.feature_size,
         proxies.basis_count,
         hidden_size=int(log["preset"]["hidden_size"]),
-        directions=bool(log["preset"].get("view_directions", True)),  # jobs of earlier versions
     )
     restore_modules({"decoder": decoder}, learnt)
     training = {"preset": log["preset"]["name"], "state": log["state"], "stage": log["stage"], **log["seconds"]}
