@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from likeness.capture.coverage import VIEW_SECONDS, Sight, advice, coverage, head_angles
+from likeness.capture.coverage import VIEW_SECONDS, Sight, advice, coverage
 from likeness.capture.model import Capture
 from likeness.capture.sample import sample_capture
 
@@ -61,14 +61,14 @@ def test_turns_are_those_against_the_camera(sample):
     rotations[:, 0, 1] = yaw
     looking = np.tile(np.eye(4, dtype=np.float32), (len(sample), 1, 1))
     capture = replace(still(sample), joint_rotations=rotations, camera_to_world=looking)
-    assert head_angles(capture)[:, 0] == pytest.approx(35)
+    assert capture.head_turns[:, 0] == pytest.approx(35)
     sights = by_name(coverage(capture))
     assert sights["far left"].seconds == pytest.approx(len(sample.training) / sample.frame_rate)
     assert sights["turned right"].seconds == 0
     # The camera goes along: from the front again.
     cos, sin = np.cos(yaw), np.sin(yaw)
     looking[:, :3, :3] = [[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]
-    assert np.abs(head_angles(replace(capture, camera_to_world=looking))).max() < 1e-3
+    assert np.abs(replace(capture, camera_to_world=looking).head_turns).max() < 1e-3
 
 
 def test_advice_is_given_for_what_lacks_and_for_nothing_else():

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from films import write_film
-from likeness.capture.coverage import head_angles
 from likeness.capture.model import Capture
 from likeness.capture.sample import sample_capture
 from likeness.capture.track import track_video
@@ -39,7 +38,7 @@ def turning() -> tuple[Capture, np.ndarray]:
         mattes=sample.mattes[:count],
         held_out=(),
     )
-    return still, head_angles(still)
+    return still, still.head_turns
 
 
 def test_a_turn_to_45_degrees_is_followed(turning, tmp_path: Path):
@@ -54,7 +53,7 @@ def test_a_turn_to_45_degrees_is_followed(turning, tmp_path: Path):
     focal = float(still.intrinsics[0]) * SIZE / still.width
     found = track_video(film, still.head, tmp_path / "capture", focal=focal)
     assert len(found) == len(still)
-    away = np.abs(head_angles(found)[:, 0] - angles[:, 0])
+    away = np.abs(found.head_turns[:, 0] - angles[:, 0])
     # The detector was made for people: on the painted head it is some degrees off even from the front.
     assert np.median(away) < 6 and away.max() < 12
-    assert head_angles(found)[:, 0].max() > 38
+    assert found.head_turns[:, 0].max() > 38

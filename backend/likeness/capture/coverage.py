@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from ..rig import POSED_JOINTS
 from .gaze import HIDDEN, openness
@@ -95,7 +94,7 @@ def coverage(capture: Capture) -> list[Sight]:
     def seconds(shown: npt.NDArray[np.bool_]) -> float:
         return round(float(shown.sum()) * each, 3)
 
-    yaw, pitch = head_angles(capture)[frames].T
+    yaw, pitch = capture.head_turns[frames].T
     sights = [
         Sight("view", name, seconds(_within(yaw, yaws) & _within(pitch, pitches)), VIEW_SECONDS, advice)
         for name, yaws, pitches, advice in _VIEWS
@@ -115,14 +114,6 @@ def coverage(capture: Capture) -> list[Sight]:
         shown = seconds(sign * turns[:, axis] >= GAZE_ANGLE)
         sights.append(Sight("gaze", name, shown, EXPRESSION_SECONDS, advice))
     return sights
-
-
-def head_angles(capture: Capture) -> Floats:
-    """Yaw (to the subject's left) and pitch (down) of the head against the camera in each frame, (F, 2) degrees."""
-    neck = capture.joint_rotations[:, POSED_JOINTS.index("neck")].astype(np.float64)
-    root = Rotation.from_rotvec(capture.root_rotation.astype(np.float64))
-    world_to_camera = Rotation.from_matrix(capture.camera_to_world[:, :3, :3].astype(np.float64)).inv()
-    return (world_to_camera * root * Rotation.from_rotvec(neck)).as_euler("yxz", degrees=True)[:, :2]
 
 
 def advice(sights: list[Sight]) -> list[str]:

@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from ..camera import Camera
 from ..head.model import HeadModel
-from ..rig import Pose
+from ..head_turns import head_turns
+from ..rig import POSED_JOINTS, Pose
 
 Array = npt.NDArray[np.float32]
 
@@ -83,6 +84,12 @@ class Capture:
         """Frames that may be fitted on, ascending."""
         held_out = set(self.held_out)
         return tuple(index for index in range(len(self)) if index not in held_out)
+
+    @property
+    def head_turns(self) -> Array:
+        """Yaw and pitch (N, 2) of the head against the camera, degrees, see :func:`likeness.head_turns.head_turns`."""
+        neck = self.joint_rotations[:, POSED_JOINTS.index("neck")]
+        return head_turns(self.root_rotation, neck, self.camera_to_world)
 
     def pose(self, index: int) -> Pose:
         """The tracked pose of one frame."""
