@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -79,6 +81,18 @@ def test_head_layer_is_part_of_the_head_model():
     # Texture corners are the head model's own, v turned down.
     corner_of_vertex = head.model.uv[layer.vertices][layer.mesh.faces]
     np.testing.assert_allclose(layer.charts.uv[layer.charts.faces_uv], corner_of_vertex * [1, -1], atol=1e-6)
+
+
+def test_head_layer_leaves_out_what_looks_back_into_the_head():
+    plain = ball_head()
+    # An eyeball that is a whole ball.
+    head = canonical_head(replace(plain, regions={**plain.regions, "eyes": plain.regions["skin"]}), ())
+    layer = head_layer(head, 100000)
+    first, second, third = layer.mesh.positions[layer.mesh.faces].swapaxes(0, 1)
+    forwards = np.cross(second - first, third - first)[:, 2]
+    assert (forwards > 0).sum() > 100
+    # Its front is there, and none of its back but triangles that look to the side.
+    assert (forwards < -0.2 * np.abs(forwards).max()).sum() == 0
 
 
 def _strictly_inside(a: np.ndarray, b: np.ndarray, c: np.ndarray, size: int) -> np.ndarray:

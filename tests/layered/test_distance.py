@@ -7,7 +7,7 @@ from balls import GEOMETRY, HAIR_RADIUS, RADIUS, ball_capture, ball_head
 from likeness.errors import LikenessError
 from likeness.layered.canonical import canonical_head
 from likeness.layered.deformer import Deformer
-from likeness.layered.distance import canonical_box, head_distance, matte_hull, surface_distance
+from likeness.layered.distance import canonical_box, head_distance, joined, matte_hull, surface_distance
 from likeness.layered.frames import FilmedFrame
 from likeness.layered.grid import Grid
 from likeness.layered.hair_thickness import head_viewpoints
@@ -138,6 +138,19 @@ def test_surface_ends_behind_the_head_where_hair_does(scene, surface):
     behind = np.array([[0, 0, -HAIR_RADIUS + CELL], [0, 0, -HAIR_RADIUS - CELL]], np.float32)
     inside, outside = grid.sample(surface, behind)
     assert inside < 0 < outside
+
+
+def test_joined_bodies_meet_in_a_slope_and_are_themselves_elsewhere():
+    # A wall at x = 0 that stands on a floor at y = 0.
+    x, y = np.meshgrid(np.linspace(0, 0.1, 41, dtype=np.float32), np.linspace(0, 0.1, 41, dtype=np.float32))
+    corner = joined(x, y, np.float32(0.04))
+    np.testing.assert_array_equal(joined(x, y, np.float32(0)), np.minimum(x, y))
+    apart = np.abs(x - y) >= 0.04
+    np.testing.assert_array_equal(corner[apart], np.minimum(x, y)[apart])
+    # On the diagonal the slope begins a quarter of the way from the corner.
+    diagonal = np.diagonal(corner)
+    assert diagonal[x[0] < 0.0099].max() < 0 < diagonal[x[0] > 0.0101].min()
+    assert (corner <= np.minimum(x, y)).all()
 
 
 def test_box_holds_everything_that_mattes_show(scene):

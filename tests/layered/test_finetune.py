@@ -85,7 +85,7 @@ def test_a_decoder_that_prefers_one_basis_gives_the_others_a_say_again(frames):
         torch.manual_seed(0)
         decoder = AppearanceDecoder(frames.expression.shape[1] + 9, proxies.feature_size, proxies.basis_count)
         decoder.third.bias[-proxies.basis_count] += 0.3
-        numbers = replace(PRESET.fine_tuning, balance_weight=balance_weight)
+        numbers = replace(PRESET.fine_tuning, balance_weight=balance_weight, turned_weight=0.0)
         preset = replace(PRESET, fine_tuning=numbers)
         with torch.enable_grad():
             tuned = finetune(proxies, frames, preset, WarpRasteriser(), seconds=math.inf, decoder=decoder)

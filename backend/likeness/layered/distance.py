@@ -24,7 +24,7 @@ from .frames import TrainingFrames, showing_somebody, spread
 from .grid import Grid
 from .hair_thickness import HAIR_THICKNESS, hair_thickness
 from .matte_outlines import interpolated, posed_points, shown, signed_outline
-from .torso_slab import THROAT_HALF_WIDTH, torso_slab
+from .torso_slab import THROAT_EDGE, THROAT_HALF_WIDTH, torso_slab
 
 Array = npt.NDArray[np.float32]
 
@@ -49,6 +49,13 @@ AGREEMENT = 0.7
 
 SWING = 0.008
 """How far outside any one outline it may lie, metres: hair swings."""
+
+
+FILLET = 0.05
+"""Up to what distance from both the corner between the head's surroundings and the torso is filled, metres.
+
+Hair falls on shoulders in a slope. A step would lie hidden behind it in every picture, and come forth at a turn.
+"""
 
 
 @dataclass(frozen=True)
@@ -215,9 +222,29 @@ def surface_distance(
     blurred = gaussian_filter(thickness[distance.nearest], 0.0066 / distance.coarse.cell)
     allowed = distance.values - distance.coarse.resampled(blurred, grid)
     hull = hull_grid.resampled(hull, grid)
-    allowed = np.minimum(allowed, torso_slab(head, hull, grid))
+    allowed = joined(allowed, torso_slab(head, hull, grid), FILLET * _behind(head, grid))
     head_values = gaussian_filter(distance.values, 0.6)
     return gaussian_filter(np.minimum(head_values, np.maximum(hull, allowed)), 0.8).astype(np.float32)
+
+
+def joined(first: Array, second: Array, fillet: Array | np.float32) -> Array:
+    """Distance to two bodies and what fills the corner between them: the quadratic smooth minimum.
+
+    Parameters
+    ----------
+    first, second : array of float32
+        Distances to each, negative inside, metres.
+    fillet : float32, or an array that fits
+        Nothing is filled where one is nearer than the other by so much, metres.
+    """
+    near = np.maximum(fillet - np.abs(first - second), 0)
+    return np.minimum(first, second) - near * near / (4 * np.maximum(fillet, np.finfo(np.float32).tiny))
+
+
+def _behind(head: CanonicalHead, grid: Grid) -> Array:
+    """How much (Z,), 0..1, planes of the grid's nodes lie behind the neck; below a chin there is air."""
+    z = grid.low[2] + grid.cell * np.arange(grid.shape[2], dtype=np.float32)
+    return np.clip((head.joints[JOINTS.index("neck"), 2] - z) / (2 * THROAT_EDGE) + 0.5, 0, 1)
 
 
 def _thickness(head: CanonicalHead, hair: Array) -> Array:

@@ -45,6 +45,7 @@ from .rendering import (
 )
 from .team import ALONE, Team, random_of_frame
 from .texels import TexelTable
+from .turned_views import filmed_turns, turned_loss
 
 RARITY_NEIGHBOURS = 8
 """Neighbours that :func:`rarity` measures by."""
@@ -120,7 +121,7 @@ def finetune(
     scene = _prepared(proxies, frames, preset, rasteriser, decoder, corrections)
     optimiser = torch.optim.Adam(scene.decoder.parameters(), lr=numbers.decoder_rate, betas=(0.9, 0.99), fused=True)
     course = Course(optimiser, CorrectionOptimiser(scene.corrections, numbers), np.random.default_rng(seed))
-    losses = course.losses
+    losses, turns = course.losses, filmed_turns(frames)
     if watch.restored is not None:
         scene = restore(scene, course, watch.restored)
         watch.went_on(watch.restored)
@@ -130,6 +131,7 @@ def finetune(
         step, indices = len(losses), [_drawn_frame(frames, numbers, course) for _ in range(preset.frames_per_step)]
         decay = numbers.final_rate + (1 - numbers.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
         correct = done >= numbers.correction_start and step % numbers.correction_interval == 0
+        turned = numbers.turned_weight and done >= numbers.turned_start and step % numbers.turned_interval == 0
         optimiser.zero_grad(set_to_none=True)
         loss = 0.0
         for place, index in team.share(indices):
@@ -137,6 +139,9 @@ def finetune(
             part = _loss(scene, numbers, index, correct, random) / len(indices)
             part.backward()
             loss += float(part.detach())
+            if turned:
+                weight = numbers.turned_weight / len(indices)
+                (weight * turned_loss(scene, turns, index, numbers, random)).backward()
         team.add_gradients([*scene.decoder.parameters(), *(scene.corrections.parameters() if correct else ())])
         scene.table.add_gradients(team)
         for group in optimiser.param_groups:

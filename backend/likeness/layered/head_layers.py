@@ -23,6 +23,13 @@ _SHARES = {"face": 0.64, "mouth": 0.12, "teeth": 0.14, "eyes": 0.10}
 REGIONS = tuple(_SHARES)
 """What of the head model the layer shows."""
 
+_HINDMOST = {"face": -0.5, "mouth": -0.1, "teeth": -0.1, "eyes": -0.1}
+"""How far back, as the Z of their normals, a region's triangles may look.
+
+What looks farther back is the inside of the head: backs of eyeballs and teeth, nostrils. Layers are painted in order,
+and over the core's back it would be seen from behind.
+"""
+
 _DENSITIES = {"face": 1.0, "mouth": 0.35, "teeth": 0.6, "eyes": 1.2}
 """Texels per metre of each region, relative to the face."""
 
@@ -56,9 +63,13 @@ def head_layer(head: CanonicalHead, face_count: int) -> HeadLayer:
     """The parts of the head mesh that are drawn, reduced to about ``face_count`` triangles.
 
     Each texture chart of the head model is reduced on its own and keeps its border, so charts still meet and texture
-    corners stay exact. A region that needs fewer triangles than its share leaves the rest to the face.
+    corners stay exact. A region that needs fewer triangles than its share leaves the rest to the face. What looks into
+    the head is left out, see :data:`_HINDMOST`.
     """
-    regions = {name: np.flatnonzero(head.model.regions[name]) for name in _SHARES}
+    forwards = _forwards(head)
+    regions = {
+        name: np.flatnonzero(head.model.regions[name] & (forwards > hindmost)) for name, hindmost in _HINDMOST.items()
+    }
     budgets = {name: share * face_count for name, share in _SHARES.items()}
     budgets["face"] += sum(max(0.0, budgets[name] - len(regions[name])) for name in regions if name != "face")
     faces, corners, density = [], [], []
@@ -83,6 +94,13 @@ def head_layer(head: CanonicalHead, face_count: int) -> HeadLayer:
         Atlas(head.model.uv[used_corners] * [1, -1], renumbered_uv.reshape(-1, 3).astype(np.int32)),
         np.concatenate(density),
     )
+
+
+def _forwards(head: CanonicalHead) -> npt.NDArray[np.float32]:
+    """Z (F,) of the unit normals of the head model's triangles; zero where one has no area."""
+    first, second, third = head.points[head.model.faces].swapaxes(0, 1)
+    normals = np.cross(second - first, third - first)
+    return normals[:, 2] / np.maximum(np.linalg.norm(normals, axis=1), np.finfo(np.float32).tiny)
 
 
 def _reduced(

@@ -3,7 +3,7 @@
 A turn of the head beyond the filmed ones uncovers them. Outer layers are hair and loose outline there, and an invented
 wisp is worse than none: they become transparent. Inner layers must stay closed: they go on as what lies next to them
 was seen on average, alike for every basis, for what the decoder would make of them nobody knows; and since a smear is
-not hair, with the strands of hair that was seen (see :mod:`.unseen_hair`).
+not hair, with the strands of hair that was seen (see :mod:`.unseen_hair`). Far from all that was seen they are opaque.
 """
 
 from __future__ import annotations
@@ -53,6 +53,24 @@ STRANDS = 0.004
 
 STRENGTH = 0.8
 """How much of the seen hair's detail unseen hair gets."""
+
+LENT = 0.2
+"""Pixels of a frame, on average and by how squarely, that must have shown a texel for it to lend its strands."""
+
+LENDING_LEVEL = 0.006
+"""Layers up to this level lend strands, metres; farther out hair is thin, and looks like what shines through."""
+
+FADING = 0.05
+"""Distance over which unseen hair comes half way to what seen hair looks like on average, metres.
+
+Rims of hair are what is nearest to it, and have the light of outlines.
+"""
+
+FAR, FARTHER = 0.02, 0.04
+"""Distances from what was seen of a layer between which it becomes opaque, metres: gaps do not go on for long."""
+
+FACE_REACH, FACE_END = 0.012, 0.024
+"""The same from the head mesh, before which nothing becomes opaque so, metres."""
 
 _CHUNK = 32768
 
@@ -153,6 +171,8 @@ def inpainted(
     trust = np.divide(weights, threshold, out=np.ones_like(weights), where=weights < threshold)[..., None]
     band = HairBand.of_joints(proxies.joints.cpu().numpy())
     closed = np.flatnonzero(~loose & (levels != 0)).tolist()
+    lends = known & (square_weights >= LENT) & ((levels > 0) & (levels < LENDING_LEVEL))[:, None, None]
+    lenders = _Seen(positions[lends], looks[lends], square_weights[lends])
     for layer, level in enumerate(levels):
         unknown = covered[layer] & ~known[layer]
         if loose[layer]:
@@ -165,16 +185,20 @@ def inpainted(
             continue
         examples = _Seen(*(part[sources][known[sources]] for part in (positions, looks, square_weights)))
         points, filled = positions[layer][unknown], values[layer][unknown]
-        look = examples.continued(points) if level == 0 else _with_hair(examples, points, band)
+        look = examples.continued(points) if level == 0 else _with_hair(examples, lenders, points, band)
         filled[:, layout.colour] = np.tile(np.clip(look, 0, 1), (1, layout.basis_count))
         # The core lies well inside: whatever looks through a gap in outer layers must end there. Others are opaque or
         # transparent, for a mixture would be a ghost.
         filled[:, layout.alpha] = 1.0
         if level >= 0 and known[layer].any():
             own = _Seen(*(part[layer][known[layer]] for part in (positions, opacities, weights)))
-            filled[:, layout.alpha] = np.clip(
-                2.5 * (own.continued(points, neighbours=EDGE_NEIGHBOURS) - 0.5) + 0.5, 0, 1
-            )
+            opacity = np.clip(2.5 * (own.continued(points, neighbours=EDGE_NEIGHBOURS) - 0.5) + 0.5, 0, 1)
+            if level > 0:
+                mesh = positions[levels == 0][covered[levels == 0]]
+                opacity = np.maximum(
+                    opacity, _beyond(own.places, points, FAR, FARTHER) * _beyond(mesh, points, FACE_REACH, FACE_END)
+                )
+            filled[:, layout.alpha] = opacity
         share = trust[layer][unknown]
         values[layer][unknown] = share * values[layer][unknown] + (1 - share) * filled
     return dilated(torch.as_tensor(values, device=textures.device), surface.covered)
@@ -217,16 +241,28 @@ class _Seen:
         return result
 
 
-def _with_hair(seen: _Seen, points: Array, band: HairBand) -> Array:
-    """Looks at unseen points (N, 3): what lies next to them, or hair where hair is expected."""
-    look, expected, hair = seen.continued(points), band.expected(points), seen[band.known(seen.places)]
+def _beyond(places: Array, points: Array, start: float, end: float) -> Array:
+    """How much (N, 1), 0..1, points (N, 3) are farther from all places (M, 3) than ``start``, on the way to ``end``."""
+    if not len(places):
+        return np.ones((len(points), 1), np.float32)
+    distances = KDTree(places).query(points, workers=-1)[0].astype(np.float32)
+    return np.clip((distances - start) / (end - start), 0, 1)[:, None]
+
+
+def _with_hair(seen: _Seen, lenders: _Seen, points: Array, band: HairBand) -> Array:
+    """Looks at unseen points (N, 3): what lies next to them, or hair, as lenders show it, where hair is expected."""
+    look, expected = seen.continued(points), band.expected(points)
+    hair, strands = (shown[band.known(shown.places)] for shown in (seen, lenders))
     hairy = np.flatnonzero(expected > 0)
-    if len(hairy) and len(hair.places):
-        lenders, of_point = np.unique(band.mirrored(hair.places, points[hairy]), return_inverse=True)
-        detail = hair.looks[lenders] - hair.continued(hair.places[lenders], STRANDS)
+    if len(hairy) and len(hair.places) and len(strands.places):
+        lending, of_point = np.unique(band.mirrored(strands.places, points[hairy]), return_inverse=True)
+        detail = strands.looks[lending] - strands.continued(strands.places[lending], STRANDS)
         # Rims of ears and stray lights are no strands.
         limit = np.percentile(np.abs(detail), 90)
         detail = detail.clip(-limit, limit)
-        colour = hair.continued(points[hairy], STRANDS) + STRENGTH * detail[of_point.ravel()]
+        distances = KDTree(hair.places).query(points[hairy], workers=-1)[0].astype(np.float32)[:, None]
+        usual = np.average(strands.looks, 0, strands.weights)
+        colour = (FADING * hair.continued(points[hairy], STRANDS) + distances * usual) / (FADING + distances)
+        colour += STRENGTH * detail[of_point.ravel()]
         look[hairy] += expected[hairy, None] * (colour - look[hairy])
     return look

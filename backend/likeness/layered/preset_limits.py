@@ -28,15 +28,17 @@ DEEPEST_CORE, HIGHEST_SHELL = -0.05, 0.1
 _COUNTS = (
     "picture_size", "hidden_size", "frames_per_step", "geometry.hull_frames", "geometry.stage_one.steps",
     "geometry.stage_one.pixels", "fine_tuning.pixels", "fine_tuning.patch", "fine_tuning.correction_interval",
-    "fine_tuning.inspected_frames", "fine_tuning.coarsest_tile",
+    "fine_tuning.inspected_frames", "fine_tuning.coarsest_tile", "fine_tuning.turned_interval",
     "geometry.stage_one.network.manifold_width", "geometry.stage_one.network.manifold_depth",
     "geometry.stage_one.network.radiance_width", "geometry.stage_one.network.radiance_depth",
     "geometry.stage_one.network.deformer_width",
 )  # fmt: skip
 _LENGTHS = ("geometry.cell", "geometry.extraction_cell", "geometry.stage_one.cell")
+_TURNS = ("fine_tuning.turned_yaw", "fine_tuning.turned_pitch")
 _SHARES = (
     "stage_one_share", "fine_tuning.face_share", "fine_tuning.final_rate", "fine_tuning.correction_start",
     "fine_tuning.perceptual_share", "fine_tuning.condition_dropout", "fine_tuning.coarse_share",
+    "fine_tuning.turned_start",
 )  # fmt: skip
 
 
@@ -57,6 +59,8 @@ def check_preset(preset: Preset) -> None:
         _demand(_value(preset, name) >= 1, name, preset, "1 or more are needed")
     for name in _LENGTHS:
         _demand(0.0005 <= _value(preset, name) <= 0.05, name, preset, "0.0005 to 0.05 metres are possible")
+    for name in _TURNS:
+        _demand(_value(preset, name) <= 90, name, preset, "0 to 90 degrees are possible")
     for name in _SHARES:
         _demand(_value(preset, name) <= 1, name, preset, "it is a share, from 0 to 1")
     for name in ("geometry.core_faces", "geometry.head_faces", "geometry.shell_faces"):

@@ -70,6 +70,15 @@ class FineTuningPreset:
         Side of a layer's tile at first, texels, or a little more: it is halved while it stays as large.
     grazing_cosine : float
         Cosine between ray and normal from which on a texel learns in full; less where it is seen at grazing angles.
+    turned_weight : float
+        Weight of :func:`likeness.layered.turned_views.turned_loss`, which asks heads turned farther than they were
+        filmed to be in one piece; zero leaves it out.
+    turned_start : float
+        Part of the run after which it takes part, 0..1.
+    turned_interval : int
+        It takes part in every so-manieth step.
+    turned_yaw, turned_pitch : float
+        How far beyond the filmed turns heads are turned, degrees.
     seen_threshold : float
         Pixels per frame, on average, that must have shown a texel for its values to count as learnt.
     inspected_frames : int
@@ -110,6 +119,11 @@ class FineTuningPreset:
     coarse_share: float = 0.7
     coarsest_tile: int = 16
     grazing_cosine: float = 0.4
+    turned_weight: float = 1.0
+    turned_start: float = 0.5
+    turned_interval: int = 4
+    turned_yaw: float = 30.0
+    turned_pitch: float = 15.0
     seen_threshold: float = 0.02
     inspected_frames: int = 40
     perceptual_loss: str = "pyramid"

@@ -1,0 +1,144 @@
+"""Turned views: heads turned farther than they were filmed, of which there is no picture to learn from.
+
+What a film leaves open, a farther turn brings to light. A wisp before hair of its own colour may be opaque or not:
+pictures look alike, until the head turns and it floats before the background. Layers that look like one from the front
+part at the side. But a person is in one piece, whatever the turn: opaque within an outline, and nothing without. So now
+and then learning turns a training frame's head farther, looks how opaque the picture is, and asks for that with its
+gaps closed and its wisps taken away. Opacities alone learn from it: what colour should be seen nobody knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from ..head_turns import head_turns
+from ..rig import POSED_JOINTS
+from .compositing import layer_shares
+from .decoder import SpatialWeights
+from .deformation import TorchPose, camera_vertices, posed_vertices
+from .finetune_state import Scene
+from .frames import TrainingFrames
+from .presets import FineTuningPreset
+from .rendering import Hits, basis_shares, blended, find_hits, ray_directions, smooth_normals, visible_triangles
+
+Array = npt.NDArray[np.float32]
+
+LONGER_SIDE = 128
+"""Size of these pictures, pixels: gaps and wisps are then of the same size on any person."""
+
+WIDTH = 2
+"""Gaps of up to twice so many pixels are closed, wisps of up to twice so many are taken away."""
+
+SOFTNESS = 0.7
+"""Standard deviation of the blur of the outline that is asked for, pixels."""
+
+WRONG = 0.02
+"""Where a picture is as opaque as it should be but for so much, nothing is learnt."""
+
+MOST_PIXELS = 1500
+"""Pixels learnt from in one picture, at most."""
+
+_NECK = POSED_JOINTS.index("neck")
+
+
+def filmed_turns(frames: TrainingFrames) -> Array:
+    """Yaw and pitch (N, 2) of the head in all frames, degrees, see :func:`likeness.head_turns.head_turns`."""
+    cameras = np.stack([camera.camera_to_world for camera in frames.cameras])
+    return head_turns(frames.root_rotation.cpu().numpy(), frames.joint_rotations[:, _NECK].cpu().numpy(), cameras)
+
+
+def drawn_turn(
+    turns: Array, training: tuple[int, ...], numbers: FineTuningPreset, random: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Any yaw and pitch (2,), degrees, up to some beyond those of the training frames; ``turns`` (N, 2) of all."""
+    beyond = np.array([numbers.turned_yaw, numbers.turned_pitch])
+    filmed = turns[list(training)]
+    return random.uniform(filmed.min(0) - beyond, filmed.max(0) + beyond)
+
+
+def turned_pose(frames: TrainingFrames, index: int, by: npt.ArrayLike) -> TorchPose:
+    """A frame's pose with the neck turned further.
+
+    Parameters
+    ----------
+    frames : TrainingFrames
+    index : int
+    by : (2,)
+        About the camera's vertical, to the subject's left, and then its horizontal axis, down; degrees.
+    """
+    pose = TorchPose.of_frame(frames, index)
+    camera = Rotation.from_matrix(frames.cameras[index].camera_to_world[:3, :3])
+    root = Rotation.from_rotvec(pose.root_rotation.cpu().numpy())
+    turn = camera * Rotation.from_euler("yx", by, degrees=True) * camera.inv()
+    joints = pose.joint_rotations.clone()
+    neck = root.inv() * turn * root * Rotation.from_rotvec(joints[_NECK].cpu().numpy())
+    joints[_NECK] = torch.as_tensor(neck.as_rotvec(), dtype=joints.dtype)
+    return replace(pose, joint_rotations=joints)
+
+
+def whole(opacity: Array) -> Array:
+    """The opacity (H, W) that a picture with this one would have if the person in it were in one piece.
+
+    Gaps are closed and holes are filled, wisps are taken away, and the outline is sharp but for the width of a pixel.
+    """
+    # The person goes on beyond the picture's edges.
+    margin = 4 * WIDTH
+    solid = np.pad(opacity > 0.5, margin, mode="edge")
+    solid = ndimage.binary_fill_holes(ndimage.binary_closing(solid, iterations=WIDTH))
+    solid = ndimage.binary_opening(solid, iterations=WIDTH)[margin:-margin, margin:-margin]
+    return np.asarray(ndimage.gaussian_filter(solid.astype(np.float32), SOFTNESS), np.float32)
+
+
+def turned_loss(
+    scene: Scene, turns: Array, index: int, numbers: FineTuningPreset, random: np.random.Generator
+) -> torch.Tensor:
+    """How far a training frame, its head turned anywhere, is from being in one piece; textures' opacities may learn it.
+
+    Parameters
+    ----------
+    scene : Scene
+    turns : (N, 2) float32
+        From :func:`filmed_turns`.
+    index : int
+        The frame.
+    numbers : FineTuningPreset
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    () float32
+        Sum of the squared errors of pixels' opacities over :data:`MOST_PIXELS`; zero, without gradient, where the
+        picture is as it should be.
+    """
+    frames, proxies = scene.frames, scene.proxies
+    pose = turned_pose(frames, index, drawn_turn(turns, frames.training, numbers, random) - turns[index])
+    camera = frames.cameras[index]
+    shrunk = min(1.0, LONGER_SIDE / max(frames.size))
+    camera = camera.resized(*(max(1, round(shrunk * side)) for side in frames.size))
+    with torch.no_grad():
+        vertices = camera_vertices(posed_vertices(proxies, pose), camera)
+        normals, directions = smooth_normals(proxies, vertices), ray_directions(camera, vertices.device)
+        triangles = visible_triangles(proxies, vertices, camera, scene.rasteriser)
+        spatial = scene.decoder(pose.conditions)
+        opacity = _opacity(scene, find_hits(proxies, vertices, normals, triangles, directions), spatial).cpu().numpy()
+        wanted = whole(opacity.reshape(camera.height, camera.width)).ravel()
+        wrong = random.permutation(np.flatnonzero(np.abs(opacity - wanted) > WRONG))[:MOST_PIXELS]
+        if not len(wrong):
+            return torch.zeros((), device=vertices.device, requires_grad=True)
+        pixels = torch.as_tensor(wrong, device=vertices.device)
+        hits = find_hits(proxies, vertices, normals, triangles[:, pixels], directions[pixels])
+    error = _opacity(scene, hits, spatial) - torch.as_tensor(wanted[wrong], device=vertices.device)
+    return error.square().sum() / MOST_PIXELS
+
+
+def _opacity(scene: Scene, hits: Hits, spatial: SpatialWeights) -> torch.Tensor:
+    """Opacity (P,) of all layers together along rays; gradients reach the textures' opacities."""
+    layout, values = scene.proxies.layout, scene.table.sample(hits.uv, hits.layers)
+    shares = basis_shares(hits, values.detach(), layout, spatial)
+    return layer_shares(blended(hits, values, shares, layout)[1]).sum(0)
