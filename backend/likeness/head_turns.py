@@ -1,9 +1,10 @@
-"""How far a head is turned, as a camera sees it. NumPy only."""
+"""How far a head is turned, as a camera sees it, and how to turn it further."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
 
 from .rig import rotation_matrices
 
@@ -29,3 +30,20 @@ def head_turns(root_rotation: Array, neck_rotation: Array, camera_to_world: Arra
     x, y, z = np.moveaxis((to_camera @ head)[..., 2], 1, 0)
     yaw, pitch = np.degrees(np.arctan2(x, z)), np.degrees(np.arctan2(-y, np.hypot(x, z)))
     return np.stack([yaw, pitch], 1).astype(np.float32)
+
+
+def turned_neck(root_rotation: Array, neck_rotation: Array, camera_to_world: Array, by: npt.ArrayLike) -> Array:
+    """The neck's rotation (3,), axis-angle in radians, with which a head is turned further as the camera sees it.
+
+    Parameters
+    ----------
+    root_rotation, neck_rotation : (3,)
+        Axis-angle, radians.
+    camera_to_world : (4, 4)
+    by : (2,)
+        About the camera's vertical, to the subject's left, and then about its horizontal axis, down; degrees.
+    """
+    camera, root = Rotation.from_matrix(camera_to_world[:3, :3]), Rotation.from_rotvec(root_rotation)
+    turn = camera * Rotation.from_euler("yx", by, degrees=True) * camera.inv()
+    neck = root.inv() * turn * root * Rotation.from_rotvec(neck_rotation)
+    return neck.as_rotvec().astype(np.float32)

@@ -173,22 +173,6 @@ def test_strands_come_from_hair_that_was_seen_well(proxies, surface, half_seen):
     assert contrast(0.1) < 0.3 * contrast(1.0)
 
 
-def test_unseen_hair_comes_to_look_as_seen_hair_does_on_average(proxies, surface, half_seen):
-    textures, front, seen = half_seen
-    joints = proxies.joints.clone()
-    joints[:, 1] -= 0.02
-    # A bright rim, as lights from behind make it, around hair.
-    rim = front & (surface.positions[..., 2] < 0.035)
-    looks = torch.where(rim, 0.9, 0.4)[..., None].expand(*front.shape, 3) * front[..., None]
-    looked = SeenTexels(seen.weights, torch.where(rim, 0.1, 1.0) * front, looks)
-    filled = inpainted(textures, replace(proxies, joints=joints), surface, looked, 0.1)[1][..., 0]
-    hair = surface.covered[1] & ~front[1] & (surface.positions[1, ..., 1] > joints[3, 1])
-    depth = surface.positions[1, ..., 2]
-    near, far = filled[hair & (depth > 0)].mean(), filled[hair & (depth < -0.06)].mean()
-    assert near > far + 0.05
-    assert far < 0.65
-
-
 def test_with_a_threshold_of_zero_everything_counts_as_seen(proxies, surface, half_seen):
     textures, _, seen = half_seen
     filled = inpainted(textures, proxies, surface, seen, 0.0)

@@ -32,6 +32,7 @@ from .metrics import psnr
 from .pictures import averaged, over, save_srgb, to_bytes, truth
 from .steadiness import Steadiness
 from .tables import frames_table, marks_table, measures_table
+from .turned import BEYOND, turned_views
 from .turns import outside_training
 
 Array = npt.NDArray[np.float32]
@@ -65,6 +66,8 @@ class Evaluation:
         For each held-out frame, whether the head is turned farther than in any training frame.
     size : int
         Side of the compared pictures, pixels.
+    turned : (H, W, 3) uint8
+        Heads turned to the ends of what training saw, and beyond, see :func:`likeness.evaluate.turned.turned_views`.
     methods : dict of str to str
         How optional figures were made: ``fit`` and ``lpips``, where they were.
     """
@@ -76,6 +79,7 @@ class Evaluation:
     error: Array
     outside: tuple[bool, ...]
     size: int
+    turned: npt.NDArray[np.uint8]
     methods: dict[str, str]
 
 
@@ -163,10 +167,14 @@ def evaluate(
     marks.update(steadiness.marks())
     marks.update(keypoints.marks())
     marks.update({f"{name}_fitted": mark for name, mark in keypoints_fitted.marks().items()})
+    progress("Turned views", 0.0, "")
+    turned, ragged = turned_views(player, capture, size)
+    progress("Turned views", 1.0, "")
+    marks.update(ragged)
     marks.update(_tracking_marks(capture.folder))
     methods = {"fit": f"{STEPS} steps of Adam on pixels of the face"} if fit else {}
     methods |= {"lpips": lpips.name} if lpips else {}
-    return Evaluation(marks, frames, kept, pictures, error, tuple(map(bool, beyond)), size, methods)
+    return Evaluation(marks, frames, kept, pictures, error, tuple(map(bool, beyond)), size, turned, methods)
 
 
 def check_size(size: int) -> None:
@@ -219,6 +227,7 @@ def write_evaluation(evaluation: Evaluation, avatar: LayeredAvatar, capture: Cap
         for name, shot in shots.items():
             save_srgb(shot, pictures / f"{index:05d}_{name}.png")
     save_srgb(error_map(evaluation.error), out / "error.png")
+    save_srgb(evaluation.turned, out / "turned.png")
     write_atomically(out / "course.png", course(evaluation.frames, evaluation.outside))
     write_atomically(out / "evaluation.md", _page(evaluation, capture).encode())
     summary = {
@@ -263,6 +272,12 @@ def _page(evaluation: Evaluation, capture: Capture) -> str:
             f"Mean absolute error; the brightest yellow is {HOTTEST:g} of 255 or more:",
             "",
             "![Error](error.png)",
+            "",
+            f"Turned to the ends of what training saw, and {BEYOND[0]:g} degrees of yaw and {BEYOND[1]:g} of pitch "
+            "beyond, of which there is no truth; `ragged` is the share of the person's pixels that would be more or "
+            "less opaque if the person were in one piece:",
+            "",
+            "![Turned views](turned.png)",
             "",
             *marks_table(evaluation.marks),
             "",

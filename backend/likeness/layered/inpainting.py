@@ -60,12 +60,6 @@ LENT = 0.2
 LENDING_LEVEL = 0.006
 """Layers up to this level lend strands, metres; farther out hair is thin, and looks like what shines through."""
 
-FADING = 0.05
-"""Distance over which unseen hair comes half way to what seen hair looks like on average, metres.
-
-Rims of hair are what is nearest to it, and have the light of outlines.
-"""
-
 FAR, FARTHER = 0.02, 0.04
 """Distances from what was seen of a layer between which it becomes opaque, metres: gaps do not go on for long."""
 
@@ -260,9 +254,6 @@ def _with_hair(seen: _Seen, lenders: _Seen, points: Array, band: HairBand) -> Ar
         # Rims of ears and stray lights are no strands.
         limit = np.percentile(np.abs(detail), 90)
         detail = detail.clip(-limit, limit)
-        distances = KDTree(hair.places).query(points[hairy], workers=-1)[0].astype(np.float32)[:, None]
-        usual = np.average(strands.looks, 0, strands.weights)
-        colour = (FADING * hair.continued(points[hairy], STRANDS) + distances * usual) / (FADING + distances)
-        colour += STRENGTH * detail[of_point.ravel()]
+        colour = hair.continued(points[hairy], STRANDS) + STRENGTH * detail[of_point.ravel()]
         look[hairy] += expected[hairy, None] * (colour - look[hairy])
     return look

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
-from ..head_turns import head_turns
+from ..camera import Camera
+from ..head_turns import head_turns, turned_neck
 from ..rig import POSED_JOINTS
 from .compositing import layer_shares
 from .decoder import SpatialWeights
@@ -63,23 +63,18 @@ def drawn_turn(
 
 
 def turned_pose(frames: TrainingFrames, index: int, by: npt.ArrayLike) -> TorchPose:
-    """A frame's pose with the neck turned further.
-
-    Parameters
-    ----------
-    frames : TrainingFrames
-    index : int
-    by : (2,)
-        About the camera's vertical, to the subject's left, and then its horizontal axis, down; degrees.
-    """
+    """A frame's pose with the neck turned further by degrees (2,), see :func:`likeness.head_turns.turned_neck`."""
     pose = TorchPose.of_frame(frames, index)
-    camera = Rotation.from_matrix(frames.cameras[index].camera_to_world[:3, :3])
-    root = Rotation.from_rotvec(pose.root_rotation.cpu().numpy())
-    turn = camera * Rotation.from_euler("yx", by, degrees=True) * camera.inv()
-    joints = pose.joint_rotations.clone()
-    neck = root.inv() * turn * root * Rotation.from_rotvec(joints[_NECK].cpu().numpy())
-    joints[_NECK] = torch.as_tensor(neck.as_rotvec(), dtype=joints.dtype)
+    joints, camera = pose.joint_rotations.clone(), frames.cameras[index].camera_to_world
+    neck = turned_neck(pose.root_rotation.cpu().numpy(), joints[_NECK].cpu().numpy(), camera, by)
+    joints[_NECK] = torch.as_tensor(neck)
     return replace(pose, joint_rotations=joints)
+
+
+def shrunk(camera: Camera) -> Camera:
+    """A camera whose pictures have :data:`LONGER_SIDE`, or their own size if that is smaller."""
+    scale = min(1.0, LONGER_SIDE / max(camera.width, camera.height))
+    return camera.resized(*(max(1, round(scale * side)) for side in (camera.width, camera.height)))
 
 
 def whole(opacity: Array) -> Array:
@@ -118,9 +113,7 @@ def turned_loss(
     """
     frames, proxies = scene.frames, scene.proxies
     pose = turned_pose(frames, index, drawn_turn(turns, frames.training, numbers, random) - turns[index])
-    camera = frames.cameras[index]
-    shrunk = min(1.0, LONGER_SIDE / max(frames.size))
-    camera = camera.resized(*(max(1, round(shrunk * side)) for side in frames.size))
+    camera = shrunk(frames.cameras[index])
     with torch.no_grad():
         vertices = camera_vertices(posed_vertices(proxies, pose), camera)
         normals, directions = smooth_normals(proxies, vertices), ray_directions(camera, vertices.device)
