@@ -77,6 +77,7 @@ def test_the_head_mesh_and_each_loss_can_be_left_out():
         ["expression_noise"],
         ["condition_dropout"],
         ["agreement_weight"],
+        ["turned_weight"],
     ]
 
 

@@ -132,6 +132,7 @@ def _losses(base: Preset) -> list[Variant]:
         Variant("losses", "without noise on conditions", _tuned(base, expression_noise=0.0)),
         Variant("losses", "without dropped conditions", _tuned(base, condition_dropout=0.0)),
         Variant("losses", "without agreement of bases", _tuned(base, agreement_weight=0.0)),
+        Variant("losses", "without turned views", _tuned(base, turned_weight=0.0)),
     ]
 
 
