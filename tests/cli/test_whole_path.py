@@ -58,7 +58,7 @@ def test_figures_have_names_units_and_every_held_out_frame(evaluation: Path, fol
     marks = json.loads((folder / "eval.json").read_text())["marks"]
     summary = json.loads((evaluation / "evaluation.json").read_text())
     assert summary["marks"] == marks
-    assert {mark["unit"] for mark in marks.values()} == {"dB", "1", "1/255", "px"}
+    assert {mark["unit"] for mark in marks.values()} == {"dB", "1", "1/255", "px", "%"}
     assert marks["frames_inside"]["value"] + marks["frames_outside"]["value"] == 32
     assert [frame["frame"] for frame in summary["frames"]] == list(range(128, 160))
     for name in ("psnr_fg", "psnr_face", "baseline_psnr_face"):
@@ -82,6 +82,12 @@ def test_pictures_are_there_for_the_contact_sheet(evaluation: Path):
         for name in ("truth", "baseline", "trainer"):
             picture = cv2.imread(str(evaluation / "pictures" / f"{index:05d}_{name}.png"))
             assert picture is not None and picture.shape == (96, 96, 3)
+
+
+def test_turned_heads_are_shown(evaluation: Path):
+    picture = cv2.imread(str(evaluation / "turned.png"))
+    assert picture is not None and picture.shape[1] == 5 * 96
+    assert "turned.png" in (evaluation / "evaluation.md").read_text()
 
 
 def test_blender_is_asked_for_every_picture_that_the_report_needs(evaluation: Path):
