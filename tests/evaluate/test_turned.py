@@ -1,13 +1,11 @@
 """Heads turned beyond the film are shown, and whether they hold together is told."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 from likeness.evaluate.pictures import CAPTION
-from likeness.evaluate.turned import BEYOND, turned_views
-from likeness.evaluate.turns import outside_training
+from likeness.evaluate.turned import turned_views
 from likeness.layered.playback import Player
 from likeness.layered.texels import TexelTable
 
@@ -40,12 +38,3 @@ def test_the_sheet_shows_both_axes_from_beyond_one_end_to_beyond_the_other(ball,
     pictures = [sheet[:SIZE, SIZE * place : SIZE * (place + 1)] for place in range(5)]
     # Every turn shows something else.
     assert all((first != second).any() for first, second in pairwise(pictures))
-
-
-def test_turns_that_are_called_beyond_are_outside_of_training(ball_capture):
-    turns, training = ball_capture.head_turns, list(ball_capture.training)
-    farthest = turns[training].max(0) + BEYOND
-    # A frame turned so far would be reported as outside.
-    turned = replace(ball_capture, joint_rotations=ball_capture.joint_rotations.copy())
-    turned.joint_rotations[ball_capture.held_out[0], 0] = np.radians([farthest[1], farthest[0], 0])
-    assert outside_training(turned)[ball_capture.held_out[0]]

@@ -173,6 +173,20 @@ def test_strands_come_from_hair_that_was_seen_well(proxies, surface, half_seen):
     assert contrast(0.1) < 0.3 * contrast(1.0)
 
 
+def test_without_hair_that_was_seen_well_unseen_hair_has_its_colour_still(proxies, surface, half_seen):
+    textures, front, seen = half_seen
+    joints = proxies.joints.clone()
+    joints[:, 1] -= 0.02
+    # Dark hair above bright skin, all of it seen a little.
+    above = surface.positions[..., 1] > joints[3, 1] + 0.03
+    looks = torch.where(above, 0.1, 0.8)[..., None].expand(*front.shape, 3) * front[..., None]
+    looked = SeenTexels(seen.weights, 0.1 * seen.weights, looks)
+    filled = inpainted(textures, replace(proxies, joints=joints), surface, looked, 0.1)[1][..., 0]
+    behind = surface.covered[1] & (surface.positions[1, ..., 2] < -0.05)
+    # Behind the ears, lower than hair reaches in front.
+    assert filled[behind & (surface.positions[1, ..., 1] > joints[3, 1])].max() < 0.2
+
+
 def test_with_a_threshold_of_zero_everything_counts_as_seen(proxies, surface, half_seen):
     textures, _, seen = half_seen
     filled = inpainted(textures, proxies, surface, seen, 0.0)

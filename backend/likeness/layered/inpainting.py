@@ -248,12 +248,18 @@ def _with_hair(seen: _Seen, lenders: _Seen, points: Array, band: HairBand) -> Ar
     look, expected = seen.continued(points), band.expected(points)
     hair, strands = (shown[band.known(shown.places)] for shown in (seen, lenders))
     hairy = np.flatnonzero(expected > 0)
-    if len(hairy) and len(hair.places) and len(strands.places):
-        lending, of_point = np.unique(band.mirrored(strands.places, points[hairy]), return_inverse=True)
-        detail = strands.looks[lending] - strands.continued(strands.places[lending], STRANDS)
-        # Rims of ears and stray lights are no strands.
-        limit = np.percentile(np.abs(detail), 90)
-        detail = detail.clip(-limit, limit)
-        colour = hair.continued(points[hairy], STRANDS) + STRENGTH * detail[of_point.ravel()]
+    if len(hairy) and len(hair.places):
+        colour = hair.continued(points[hairy], STRANDS)
+        if len(strands.places):
+            colour += STRENGTH * _detail(strands, points[hairy], band)
         look[hairy] += expected[hairy, None] * (colour - look[hairy])
     return look
+
+
+def _detail(strands: _Seen, points: Array, band: HairBand) -> Array:
+    """What strands, mirrored, add to the colour of unseen hair at points (N, 3)."""
+    lending, of_point = np.unique(band.mirrored(strands.places, points), return_inverse=True)
+    detail = strands.looks[lending] - strands.continued(strands.places[lending], STRANDS)
+    # Rims of ears and stray lights are no strands.
+    limit = np.percentile(np.abs(detail), 90)
+    return detail.clip(-limit, limit)[of_point.ravel()]
