@@ -7,11 +7,13 @@ from balls import GEOMETRY, HAIR_RADIUS, RADIUS, ball_capture, ball_head
 from likeness.errors import LikenessError
 from likeness.layered.canonical import canonical_head
 from likeness.layered.deformer import Deformer
-from likeness.layered.distance import canonical_box, head_distance, joined, matte_hull, surface_distance
+from likeness.layered.distance import FILLET, canonical_box, head_distance, joined, matte_hull, surface_distance
 from likeness.layered.frames import FilmedFrame
 from likeness.layered.grid import Grid
 from likeness.layered.hair_thickness import head_viewpoints
 from likeness.layered.hull_field import carved_field
+from likeness.layered.torso_slab import THROAT_EDGE
+from likeness.rig import JOINTS
 
 CELL = 0.006
 
@@ -138,6 +140,23 @@ def test_surface_ends_behind_the_head_where_hair_does(scene, surface):
     behind = np.array([[0, 0, -HAIR_RADIUS + CELL], [0, 0, -HAIR_RADIUS - CELL]], np.float32)
     inside, outside = grid.sample(surface, behind)
     assert inside < 0 < outside
+
+
+def test_hair_slopes_to_shoulders_behind_the_neck_and_not_below_the_chin(scene, monkeypatch):
+    capture, frames, head, _, grid = scene
+    # Mattes that hide nothing: what is left is where hair and shoulders may be.
+    nothing_carved = np.full(grid.shape, -1, np.float32)
+    viewpoints = head_viewpoints(frames, capture, head, list(frames.training))
+    surfaces = []
+    for fillet in (0.0, FILLET):
+        monkeypatch.setattr("likeness.layered.distance.FILLET", fillet)
+        surfaces.append(surface_distance(head, head_distance(head, grid), nothing_carved, grid, viewpoints))
+    stepped, sloped = surfaces
+    filled = grid.points()[((stepped > 0) & (sloped < 0)).ravel()]
+    neck = head.joints[JOINTS.index("neck"), 2]
+    assert len(filled) > 20
+    assert (filled[:, 2] < neck + THROAT_EDGE + grid.cell).all()
+    assert (sloped <= stepped + 1e-6).all()
 
 
 def test_joined_bodies_meet_in_a_slope_and_are_themselves_elsewhere():

@@ -55,7 +55,7 @@ STRENGTH = 0.8
 """How much of the seen hair's detail unseen hair gets."""
 
 LENT = 0.2
-"""Pixels of a frame, on average and by how squarely, that must have shown a texel for it to lend its strands."""
+"""How squarely a texel must have been seen to lend its strands, see :attr:`SeenTexels.square_weights`."""
 
 LENDING_LEVEL = 0.006
 """Layers up to this level lend strands, metres; farther out hair is thin, and looks like what shines through."""
@@ -76,7 +76,8 @@ class SeenTexels:
     Attributes
     ----------
     weights : (L, S, S) float32
-        Pixels of a frame, on average, weighed by what outer layers let through.
+        Pixels of a frame, on average, weighed by what outer layers let through; of frames whose longer side has as
+        many pixels as a texture has texels, so that a preset's size does not change what counts as seen.
     square_weights : (L, S, S) float32
         The same, weighed by how squarely the texel was seen as well.
     colours : (L, S, S, 3) float32
@@ -122,7 +123,9 @@ def seen_texels(
         square = light * facing.clamp(0, 1).square()
         shown = torch.cat([light, square, square * colours[hits.layers, hits.rays]], 1)
         _deposit(total, hits.uv, hits.layers, shown, proxies.tile_size)
-    weights, square_weights = (total[:, :2] / len(inspected)).unbind(1)
+    camera = frames.cameras[0]
+    pixels_per_texel = (max(camera.width, camera.height) / proxies.tile_size) ** 2
+    weights, square_weights = (total[:, :2] / (len(inspected) * pixels_per_texel)).unbind(1)
     colours = linear_to_srgb(total[:, 2:] / total[:, 1:2].clamp(min=1e-8))
     return SeenTexels(weights.view(shape), square_weights.view(shape), colours.view(*shape, 3))
 

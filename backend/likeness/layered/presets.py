@@ -80,7 +80,8 @@ class FineTuningPreset:
     turned_yaw, turned_pitch : float
         How far beyond the filmed turns heads are turned, degrees.
     seen_threshold : float
-        Pixels per frame, on average, that must have shown a texel for its values to count as learnt.
+        How much a texel must have been seen for its values to count as learnt, see
+        :attr:`likeness.layered.inpainting.SeenTexels.weights`.
     inspected_frames : int
         Training frames looked at to find out, at most.
     perceptual_loss : str
