@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from likeness.jobs.watch import Watch, facts_of
-from likeness.layered.coarse_to_fine import KEPT_APART, coarse_table, refined, tile_size_at, tile_sizes
+from likeness.layered.coarse_to_fine import FINE, KEPT_APART, coarse_table, refined, tile_size_at, tile_sizes
 from likeness.layered.finetune import finetune
 from likeness.layered.finetune_state import textures_of
 from likeness.layered.presets import PREVIEW
@@ -87,14 +87,16 @@ def test_what_was_learnt_is_gone_on_from(start):
     assert int(finer.visits.max()) == 10
 
 
-def test_what_sets_bases_apart_is_carried_in_part():
+@pytest.mark.parametrize(("fine", "kept"), [(FINE, KEPT_APART), (16, 1.0)])
+def test_what_sets_bases_apart_is_carried_in_part_while_texels_are_coarse(fine, kept, monkeypatch):
+    monkeypatch.setattr("likeness.layered.coarse_to_fine.FINE", fine)
     layout = TextureLayout(2, 2, 4)
     start = torch.full((1, 32, 32, layout.channels), 0.5)
     coarse = coarse_table(start, 16, layout)
     # One basis is brighter and more opaque, the other darker and less; features have no bases.
     coarse.values += torch.tensor([0.3] * 3 + [-0.1] * 3 + [0.3, -0.1] + [0.2] * 4)
     coarse.visits += 1
-    apart = 0.2 * KEPT_APART
+    apart = 0.2 * kept
     expected = torch.tensor([0.1 + apart] * 3 + [0.1 - apart] * 3 + [0.1 + apart, 0.1 - apart] + [0.2] * 4)
     found = refined(coarse, start).values - 0.5
     torch.testing.assert_close(found, expected.expand_as(found))

@@ -2,8 +2,9 @@
 
 A finer table begins with what the layers' first textures show at its size, changed by as much as the coarser one has
 changed them. So what was never touched keeps its first look in full, and what was touched begins where learning was.
-Only in what sets a texel's bases apart it begins closer to their mean: a coarse texel spans parts that look
-differently, its bases part over that, and what is then seldom seen would keep those and show blotches of colour.
+Only in what sets a texel's bases apart it begins closer to their mean, while texels are coarse: a coarse texel spans
+parts that look differently, its bases part over that, and what is then seldom seen would keep those and show blotches
+of colour.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from .proxies import TextureLayout
 from .texels import TexelTable
 
 KEPT_APART = 0.3
-"""Share of what sets a texel's bases apart that finer texels begin with."""
+"""Share of what sets a texel's bases apart that finer texels begin with, while texels are coarse."""
+
+FINE = 256
+"""Texels of a tile's side from which on finer texels keep all of it: no texel spans what looks differently any more.
+
+There is little time left, too, for ever more texels to part again.
+"""
 
 
 def tile_sizes(tile_size: int, coarsest: int) -> list[int]:
@@ -62,7 +69,8 @@ def refined(table: TexelTable, start: torch.Tensor) -> TexelTable:
         change = (learnt[place] - _shrunk(start[place], size).clamp(0, 1)).permute(2, 0, 1).contiguous()
         for part, channels in ((change[layout.colour], 3), (change[layout.alpha], 1)):
             bases = part.view(-1, channels, size, size)
-            bases.lerp_(bases.mean(0, keepdim=True), 1 - KEPT_APART)
+            if size < FINE:
+                bases.lerp_(bases.mean(0, keepdim=True), 1 - KEPT_APART)
         values[place] += interpolate(change[None], scale_factor=2, mode="bilinear")[0].permute(1, 2, 0)
         # What lies beside a touched texel is changed by it too, and a checkpoint must hold it.
         beside = max_pool2d(visited[place], 3, 1, 1).clamp(max=1)
