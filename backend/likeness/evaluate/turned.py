@@ -1,7 +1,8 @@
 """Heads turned beyond the film: pictures to look at, and how far they are from being in one piece.
 
-Nobody has filmed them, so there is no truth to compare them with. What can be told is whether a person is in one piece,
-by the same measure that fine-tuning asks for (:func:`likeness.layered.turned_views.whole`); the rest is for the eye.
+Nobody has filmed them, so there is no truth to compare them with. What can be told is whether a person is in one piece:
+how much a picture's opacity changes when gaps are closed and wisps are taken away. Fine-tuning asks for something like
+it (:func:`likeness.layered.turned_views.whole`), but leaves alone what lies near an outline. The rest is for the eye.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from ..capture.model import Capture
 from ..head_turns import turned_neck
 from ..layered.playback import Player
-from ..layered.turned_views import shrunk, whole
+from ..layered.turned_views import shrunk
 from ..rig import POSED_JOINTS, Pose
 from .pictures import caption_lines, captioned, over, to_bytes
 
 BEYOND = (25.0, 15.0)
 """How far beyond the filmed yaw and pitch heads are turned, degrees."""
+
+WIDTH = 2
+"""Gaps of up to twice so many pixels of a small picture are closed, wisps of up to twice so many are taken away."""
+
+SOFTNESS = 0.7
+"""Standard deviation of the blur of the outline of a person in one piece, pixels."""
 
 RAGGED = 0.25
 """Difference in opacity from which a pixel counts as ragged."""
@@ -85,7 +93,17 @@ def _turned(capture: Capture, index: int, by: npt.NDArray[np.float64]) -> Pose:
 
 def _ragged(opacity: npt.NDArray[np.float32]) -> float:
     """Percent of ragged pixels, of those that show the person; outlines may be as soft or hard as they like."""
-    wanted = whole(opacity)
+    wanted = _whole(opacity)
     certain = np.abs(wanted - 0.5) > CERTAIN
     ragged = (np.abs(opacity - wanted) > RAGGED) & certain
     return float(100 * ragged.sum() / max(1, (opacity > 0.5).sum()))
+
+
+def _whole(opacity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The opacity (H, W) of a person in one piece, with an outline that is sharp but for the width of a pixel."""
+    # The person goes on beyond the picture's edges.
+    margin = 4 * WIDTH
+    solid = np.pad(opacity > 0.5, margin, mode="edge")
+    solid = ndimage.binary_fill_holes(ndimage.binary_closing(solid, iterations=WIDTH))
+    solid = ndimage.binary_opening(solid, iterations=WIDTH)[margin:-margin, margin:-margin]
+    return np.asarray(ndimage.gaussian_filter(solid.astype(np.float32), SOFTNESS), np.float32)
