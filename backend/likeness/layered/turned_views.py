@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter
+from scipy.ndimage import binary_fill_holes, gaussian_filter
 
 from ..camera import Camera
 from ..head_turns import head_turns, turned_neck
@@ -25,6 +25,7 @@ from .decoder import SpatialWeights
 from .deformation import TorchPose, camera_vertices, posed_vertices
 from .finetune_state import Scene
 from .frames import TrainingFrames
+from .matte_outlines import signed_outline
 from .presets import FineTuningPreset
 from .rendering import Hits, basis_shares, blended, find_hits, ray_directions, smooth_normals, visible_triangles
 
@@ -95,7 +96,7 @@ def whole(opacity: Array) -> Array:
     padded = np.pad(opacity, margin, mode="edge")
     solid = np.asarray(binary_fill_holes(gaussian_filter(padded, BLUR) > 0.5))
     # The outline lies half a pixel nearer than the first pixel on its other side.
-    away = np.asarray(distance_transform_edt(solid)) + np.asarray(distance_transform_edt(~solid)) - 0.5
+    away = np.abs(signed_outline(np.uint8(255) * solid)) - 0.5
     share = np.clip((away - NEAR) / (CLEAR - NEAR), 0, 1)
     wanted = share * solid + (1 - share) * padded
     return wanted[margin:-margin, margin:-margin].astype(np.float32)
